@@ -1,0 +1,77 @@
+"""Covariates: what is known beside the series themselves."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcn.errors import DataError
+from tcn.series.ragged import Index, flat_index, offsets_of
+
+Categories = tuple[tuple[str, ...] | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """K columns beside S series.
+
+    Over time (past or future-known) `values` is (K, total) with `offsets` (S + 1,) of its own:
+    past covariates have a series' n_i rows, future-known ones n_i + f_i, history and beyond.
+    Static covariates have `values` (S, K) and no offsets. NaN is missing. A categorical column
+    holds codes into its tuple in `categories`, which is None for a numeric column.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    offsets: Index | None = None
+    categories: Categories = ()
+
+    def __post_init__(self) -> None:
+        """Check shapes against each other."""
+        if not self.categories:
+            object.__setattr__(self, "categories", (None,) * len(self.names))
+        n_columns = self.values.shape[1 if self.is_static else 0] if self.values.ndim == 2 else -1
+        if not n_columns == len(self.names) == len(self.categories):
+            raise DataError(
+                f"Covariates {self.names!r} need values of shape "
+                f"{'(series, columns)' if self.is_static else '(columns, rows)'} and one entry of "
+                f"categories a column, got shape {self.values.shape} and {len(self.categories)}."
+            )
+        if self.offsets is not None and self.offsets[-1] != self.values.shape[1]:
+            raise DataError(
+                f"Covariates {self.names!r} have {self.values.shape[1]} rows, "
+                f"but their offsets end at {self.offsets[-1]}."
+            )
+
+    @property
+    def is_static(self) -> bool:
+        """Whether there is one row a series instead of one a step."""
+        return self.offsets is None
+
+    @property
+    def lengths(self) -> Index:
+        """Rows of each series, (S,); ones for static covariates."""
+        if self.offsets is None:
+            return np.ones(len(self.values), np.int64)
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.values) if self.offsets is None else len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.float64]:
+        """The (K, rows) values of one series; (K,) if static."""
+        if self.offsets is None:
+            return self.values[index]
+        index = range(len(self))[index]
+        return self.values[:, self.offsets[index] : self.offsets[index + 1]]
+
+    def rows(self, begins: Index, lengths: Index, indices: Index) -> "Covariates":
+        """Rows [begins, begins + lengths), counted within each of the chosen series."""
+        if self.offsets is None:
+            return replace(self, values=self.values[indices])
+        where = flat_index(self.offsets[indices] + begins, lengths)
+        return replace(self, values=self.values[:, where], offsets=offsets_of(lengths))
+
+    def take(self, indices: Index) -> "Covariates":
+        """The chosen series, in that order."""
+        return self.rows(np.zeros(len(indices), np.int64), self.lengths[indices], indices)

@@ -1,0 +1,233 @@
+"""Frequencies: how far apart the points of a series are, and the arithmetic of their stamps.
+
+A frequency has one canonical spelling, that of pandas 2.2 and later: `15min`, `h`, `D`, `B`,
+`W-SUN`, `MS`, `ME`, `QS-JAN`, `QE-DEC`, `YS-JAN`, `YE-DEC`, and a multiple of each (`2MS`). The old
+spellings (`T H M Q A ...`), those of polars (`1mo`, `1q`) and plain words (`monthly`) are read too.
+
+Three families of time arithmetic:
+
+    fixed      s, min, h: a constant number of nanoseconds, counted in UTC
+    calendar   D, B, W, MS, ME, Q*, Y*: counted on the wall clock of the panel's time zone, so that
+               local midnight stays local midnight over a clock change
+    step       whole numbers; `"10"` steps by ten
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcn.errors import DataError
+from tcn.series.zones import Stamps, to_utc, to_wall
+
+Family = Literal["step", "fixed", "day", "business", "month"]
+Times = NDArray[np.datetime64] | NDArray[np.int64]
+
+NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+DAY = 24 * NANOSECONDS["h"]
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MAX_MULTIPLE = 1_000_000
+
+# The first and last days that nanoseconds since 1970 in 64 bits can hold, with a margin.
+FIRST_DAY = np.datetime64("1678-01-01", "D")
+LAST_DAY = np.datetime64("2261-12-31", "D")
+
+_ALIASES = {
+    "N": "ns", "NS": "ns", "NANOSECOND": "ns",
+    "U": "us", "US": "us", "MICROSECOND": "us",
+    "L": "ms", "MILLISECOND": "ms", "MILLI": "ms",
+    "S": "s", "SEC": "s", "SECOND": "s",
+    "T": "min", "MIN": "min", "MINUTE": "min", "MINUTELY": "min",
+    "H": "h", "HR": "h", "HOUR": "h", "HOURLY": "h",
+    "D": "D", "DAY": "D", "DAILY": "D",
+    "B": "B", "C": "B", "BUSINESS": "B",
+    "W": "W", "WEEK": "W", "WEEKLY": "W",
+    "MO": "MS", "MS": "MS", "MONTH": "MS", "MONTHLY": "MS", "BMS": "MS",
+    "M": "ME", "ME": "ME", "BM": "ME", "BME": "ME",
+    "QS": "QS", "QUARTER": "QS", "QUARTERLY": "QS", "BQS": "QS",
+    "Q": "QE", "QE": "QE", "BQ": "QE", "BQE": "QE",
+    "YS": "YS", "AS": "YS", "YEAR": "YS", "YEARLY": "YS", "ANNUAL": "YS", "BYS": "YS", "BAS": "YS",
+    "Y": "YE", "A": "YE", "YE": "YE", "AE": "YE", "BY": "YE", "BA": "YE", "BYE": "YE",
+}  # fmt: skip
+_CASED = {"ms": "ms", "us": "us", "q": "QS", "y": "YS"}  # where the letter's case tells them apart
+_PATTERN = re.compile(r"(?P<n>\d{1,7})?(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Za-z]{3}))?")
+_EXAMPLES = "'min', '15min', 'h', 'D', 'B', 'W', 'MS', 'ME', 'QS', 'YS', '10' (whole steps)"
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """A parsed frequency: `size` is in steps, nanoseconds, days, business days or months."""
+
+    name: str
+    family: Family
+    size: int
+    at_month_end: bool = False
+
+    def shift(self, starts: Times, steps: NDArray[np.int64], tz: str | None = None) -> Times:
+        """Stamps that lie `steps` after `starts` (both broadcast); UTC in, UTC out.
+
+        Whole-number starts move by one per step whatever the unit (by `size` for whole steps).
+        """
+        if not np.issubdtype(starts.dtype, np.datetime64):
+            size = self.size if self.family == "step" else 1
+            return starts.astype(np.int64) + steps * np.int64(size)
+        stamps = starts.astype("datetime64[ns]")
+        if self.family == "step":
+            raise DataError(
+                f"freq={self.name!r} is for whole-number times, but these are dates. "
+                f"Pass a frequency such as {_EXAMPLES}."
+            )
+        if self.family == "fixed":
+            return self._shift_fixed(stamps, steps)
+        wall = to_wall(stamps, tz)
+        days = wall.astype("datetime64[D]")
+        moved = self._shift_days(days, steps)
+        _check_range(moved, self.name)
+        return to_utc(moved.astype("datetime64[ns]") + (wall - days), tz)
+
+    def steps_between(
+        self, starts: Times, stamps: Times, tz: str | None = None
+    ) -> NDArray[np.int64]:
+        """Whole steps from `starts` to `stamps`, rounded down where a stamp is off the grid."""
+        if not np.issubdtype(starts.dtype, np.datetime64):
+            size = self.size if self.family == "step" else 1
+            return (stamps.astype(np.int64) - starts.astype(np.int64)) // np.int64(size)
+        if self.family == "fixed":
+            return (stamps.astype(np.int64) - starts.astype(np.int64)) // np.int64(self.size)
+        first = to_wall(starts.astype("datetime64[ns]"), tz).astype("datetime64[D]")
+        last = to_wall(stamps.astype("datetime64[ns]"), tz).astype("datetime64[D]")
+        if self.family == "month":
+            months = last.astype("datetime64[M]") - first.astype("datetime64[M]")
+            return months.astype(np.int64) // self.size
+        if self.family == "business":
+            return np.busday_count(first, last).astype(np.int64) // self.size
+        return (last - first).astype(np.int64) // self.size
+
+    @property
+    def season_length(self) -> int:
+        """Steps in the season this frequency suggests; 1 where it suggests none.
+
+        A year for months, quarters and weeks (12, 4, 52), a week for days (7; 5 for business
+        days), a day for hours and minutes (24, 1440), an hour for seconds (3600). A multiple
+        divides it: `15min` has 96, `2h` 12; one that does not divide it has 1.
+        """
+        if self.family == "month":
+            return _divided(12, self.size)
+        if self.family == "business":
+            return _divided(5, self.size)
+        if self.family == "day":
+            return 52 if self.size == 7 else _divided(7, self.size)
+        if self.family == "fixed":
+            if self.size >= NANOSECONDS["min"]:
+                return _divided(DAY, self.size)
+            return _divided(NANOSECONDS["h"], self.size) if self.size >= NANOSECONDS["s"] else 1
+        return 1
+
+    def _shift_fixed(self, stamps: Stamps, steps: NDArray[np.int64]) -> Stamps:
+        if steps.size and stamps.size:
+            reach = int(np.abs(steps).max()) * self.size
+            if reach > 2 * (int(np.int64(LAST_DAY.astype(np.int64))) * DAY):
+                raise _out_of_range(self.name)
+        moved = stamps + (steps * np.int64(self.size)).astype("timedelta64[ns]")
+        _check_range(moved.astype("datetime64[D]"), self.name)
+        return moved
+
+    def _shift_days(self, days: Stamps, steps: NDArray[np.int64]) -> Stamps:
+        steps = steps * np.int64(self.size)
+        if self.family == "day":
+            return days + steps.astype("timedelta64[D]")
+        if self.family == "business":
+            return np.busday_offset(days, steps, roll="backward")
+        months = days.astype("datetime64[M]")
+        moved = months + steps.astype("timedelta64[M]")
+        if self.at_month_end:
+            return (moved + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+        return moved.astype("datetime64[D]") + (days - months.astype("datetime64[D]"))
+
+
+@lru_cache(maxsize=512)
+def parse_frequency(freq: str) -> Frequency:
+    """Read a frequency in any spelling this module knows.
+
+    >>> parse_frequency("H").name, parse_frequency("3M").name, parse_frequency("quarterly").name
+    ('h', '3ME', 'QS-JAN')
+    """
+    text = freq.strip()
+    if re.fullmatch(r"\d{1,18}", text) and int(text) > 0:
+        return Frequency(str(int(text)), "step", int(text))
+    match = _PATTERN.fullmatch(text)
+    unit = _unit(match["unit"]) if match else None
+    n = int(match["n"] or 1) if match else 0
+    if match is None or unit is None or not 1 <= n <= MAX_MULTIPLE:
+        hint = " 'm' could be minutes ('min') or months ('MS')." if text.lstrip("1") == "m" else ""
+        raise DataError(f"Unknown frequency {freq!r}.{hint} Use one such as {_EXAMPLES}.")
+    return _build(freq, unit, n, (match["anchor"] or "").upper())
+
+
+def canonical_frequency(freq: str | None) -> str | None:
+    """Return the canonical spelling; None stays None."""
+    return None if freq is None else parse_frequency(freq).name
+
+
+def season_length_of(freq: str | None) -> int:
+    """Steps in a season of `freq` (see `Frequency.season_length`); 1 for None.
+
+    >>> [season_length_of(freq) for freq in ("MS", "QE", "W", "D", "B", "h", "15min", "YS")]
+    [12, 4, 52, 7, 5, 24, 96, 1]
+    """
+    return 1 if freq is None else parse_frequency(freq).season_length
+
+
+def _unit(text: str) -> str | None:
+    if text == "m":
+        return None
+    if text in _CASED:
+        return _CASED[text]
+    upper = text.upper()
+    return _ALIASES.get(upper) or (_ALIASES.get(upper[:-1]) if len(upper) > 3 else None)
+
+
+def _build(freq: str, unit: str, n: int, anchor: str) -> Frequency:
+    prefix = "" if n == 1 else str(n)
+    if unit in NANOSECONDS and not anchor:
+        return Frequency(prefix + unit, "fixed", n * NANOSECONDS[unit])
+    if unit in ("D", "B") and not anchor:
+        return Frequency(prefix + unit, "day" if unit == "D" else "business", n)
+    if unit == "W" and anchor in ("", *WEEKDAYS):
+        return Frequency(f"{prefix}W-{anchor or 'SUN'}", "day", 7 * n)
+    if unit in ("MS", "ME") and not anchor:
+        return Frequency(prefix + unit, "month", n, unit == "ME")
+    if unit[0] in "QY" and anchor in ("", *MONTHS):
+        ends = unit.endswith("E")
+        name = f"{prefix}{unit}-{anchor or ('DEC' if ends else 'JAN')}"
+        return Frequency(name, "month", n * (3 if unit[0] == "Q" else 12), ends)
+    raise DataError(
+        f"Unknown frequency {freq!r}: {unit!r} takes no {anchor!r}. Use one such as {_EXAMPLES}."
+    )
+
+
+def _divided(season: int, size: int) -> int:
+    return season // size if season % size == 0 else 1
+
+
+def _check_range(days: Stamps, name: str) -> None:
+    if days.size and (days.min() < FIRST_DAY or days.max() > LAST_DAY):
+        raise _out_of_range(name)
+
+
+def _out_of_range(name: str) -> DataError:
+    return DataError(
+        f"Steps of {name!r} lead out of the years 1678 to 2261 that dates can be in. "
+        f"Use fewer steps, or whole numbers as times."
+    )

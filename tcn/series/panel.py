@@ -1,0 +1,316 @@
+"""Panel: many series in a few flat arrays, so that a million short ones are cheap."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tcn.errors import DataError
+from tcn.series.covariates import Covariates
+from tcn.series.frequency import Frequency, Times, parse_frequency
+from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
+from tcn.series.source import ARRAYS, Source
+from tcn.series.zones import check_zone, to_utc
+
+MAX_ID_LENGTH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """S series of unequal length on regular grids.
+
+    ids (S,), values (total,) float64 with NaN where missing, offsets (S + 1,): series i is
+    `values[offsets[i]:offsets[i + 1]]`, or `panel[i]`. Its first stamp is `starts[i]`: UTC
+    datetime64[ns], or int64 for plain steps. `freq` is canonical (see `tcn.series.frequency`), None
+    for steps of one; `tz` is the zone whose calendar days and months step by.
+    """
+
+    ids: NDArray[np.str_]
+    values: NDArray[np.float64]
+    offsets: Index
+    starts: Times
+    freq: str | None = None
+    tz: str | None = None
+    season_length: int | None = None
+    past_covariates: Covariates | None = None
+    future_covariates: Covariates | None = None
+    static_covariates: Covariates | None = None
+    frame_kind: str = "pandas"
+    source: Source = ARRAYS
+
+    def __post_init__(self) -> None:
+        """Check shapes, the frequency and the season length."""
+        n_series = len(self.ids)
+        if self.offsets.shape != (n_series + 1,) or self.offsets[-1] != len(self.values):
+            raise DataError(
+                f"{n_series} ids need {n_series + 1} offsets ending at {len(self.values)}, "
+                f"got {len(self.offsets)} ending at {self.offsets[-1:].tolist()}."
+            )
+        if self.starts.shape != (n_series,):
+            raise DataError(f"{n_series} ids need as many starts, got shape {self.starts.shape}.")
+        if self.freq is not None:
+            object.__setattr__(self, "freq", parse_frequency(self.freq).name)
+        if self.season_length is not None and self.season_length < 1:
+            raise DataError(f"season_length must be 1 or more, got {self.season_length}.")
+        self._check_covariates()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Sequence[ArrayLike],
+        freq: str | None = None,
+        ids: Sequence[str] | NDArray[np.str_] | None = None,
+        starts: Sequence[Any] | NDArray[Any] | None = None,
+        season_length: int | None = None,
+        tz: str | None = None,
+    ) -> Self:
+        """Build from 1-D arrays of any length; NaN (or None) is missing.
+
+        `starts` are first stamps: dates (text, datetime, datetime64; on the wall clock of `tz` if
+        that is given) or whole numbers. Without them times count from 0 in steps.
+
+        >>> panel = Panel.from_arrays([[1.0, 2.0], [3.0]], freq="MS", starts=["2024-01-01"] * 2)
+        >>> panel.future_times(2).astype("datetime64[D]").tolist()[1]
+        [datetime.date(2024, 2, 1), datetime.date(2024, 3, 1)]
+        """
+        names = _read_ids(ids, len(arrays))
+        pieces = [_read_values(array, names, i) for i, array in enumerate(arrays)]
+        lengths = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
+        return cls(
+            ids=names,
+            values=np.concatenate(pieces) if pieces else np.empty(0),
+            offsets=offsets_of(lengths),
+            starts=_read_starts(starts, len(pieces), freq, tz),
+            freq=freq,
+            tz=None if tz is None else check_zone(tz),
+            season_length=season_length,
+        )
+
+    @classmethod
+    def from_frame(cls, frame: Any, **options: Any) -> "Panel":
+        """Build from a long frame of any kind narwhals knows; see `tcn.series.read_frame`."""
+        from tcn.series.frames import read_frame
+
+        return read_frame(frame, **options)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> NDArray[np.float64]:
+        """The values of one series, a view."""
+        index = range(len(self))[index]
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.float64]]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Panel({len(self)} series, {len(self.values)} values, freq={self.freq!r})"
+
+    @property
+    def lengths(self) -> Index:
+        """Points of each series, (S,), missing ones included."""
+        return np.diff(self.offsets)
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether times are dates; if not they are whole numbers."""
+        return np.issubdtype(self.starts.dtype, np.datetime64)
+
+    @property
+    def frequency(self) -> Frequency:
+        """The parsed frequency; steps of one where `freq` is None."""
+        return parse_frequency(self.freq or "1")
+
+    def times(self) -> Times:
+        """The stamps of all values, (total,): UTC datetime64[ns] or int64."""
+        lengths = self.lengths
+        return self.frequency.shift(
+            np.repeat(self.starts, lengths), positions_within(lengths), self.tz
+        )
+
+    def future_times(self, horizon: int) -> Times:
+        """The stamps of the next `horizon` steps after each series, (S, horizon)."""
+        steps = self.lengths[:, None] + np.arange(horizon, dtype=np.int64)
+        return self.frequency.shift(self.starts[:, None], steps, self.tz)
+
+    def take(self, indices: ArrayLike) -> "Panel":
+        """The series at these positions (whole numbers or a Boolean mask), in that order."""
+        chosen = np.arange(len(self), dtype=np.int64)[np.asarray(indices, _index_type(indices))]
+        return self._rows(np.zeros(len(chosen), np.int64), self.lengths[chosen], chosen)
+
+    def until(self, lengths: ArrayLike) -> "Panel":
+        """Each series cut to its first `lengths[i]` points (one number: the same for all).
+
+        Past covariates are cut alike; future-known covariates stay whole: they are known.
+        """
+        wanted = np.broadcast_to(np.asarray(lengths, np.int64), (len(self),)).copy()
+        bad = np.flatnonzero((wanted < 0) | (wanted > self.lengths))
+        if bad.size:
+            i = int(bad[0])
+            raise DataError(
+                f"Series {str(self.ids[i])!r} has {self.lengths[i]} points, cannot keep the first "
+                f"{wanted[i]}. Give lengths from 0 to the length of each series."
+            )
+        return self._rows(np.zeros(len(self), np.int64), wanted, np.arange(len(self)))
+
+    def split(self, horizon: int) -> tuple["Panel", "Panel"]:
+        """(history, future): the last `horizon` points of every series, and all before them.
+
+        The history keeps its future-known covariates whole; the future starts where it ends.
+        """
+        if horizon < 1:
+            raise DataError(f"horizon must be 1 or more to split, got {horizon}.")
+        kept = self.lengths - horizon
+        short = np.flatnonzero(kept < 1)
+        if short.size:
+            i = int(short[0])
+            raise DataError(
+                f"Series {str(self.ids[i])!r} has {self.lengths[i]} points; splitting off "
+                f"{horizon} needs {horizon + 1} or more. Use a shorter horizon or leave it out."
+            )
+        future = self._rows(kept, np.full(len(self), horizon, np.int64), np.arange(len(self)))
+        return self.until(kept), future
+
+    def equals(self, other: "Panel") -> bool:
+        """Whether ids, times, values and covariates are the same (NaN equals NaN)."""
+        return (
+            (self.freq, self.tz, self.season_length) == (other.freq, other.tz, other.season_length)
+            and np.array_equal(self.ids, other.ids)
+            and np.array_equal(self.starts, other.starts)
+            and _same_pieces(self, other)
+            and all(_same_covariates(*pair) for pair in zip(_all(self), _all(other), strict=True))
+        )
+
+    def to_frame(self, kind: str | None = None) -> Any:
+        """A long table: unique_id, ds, y and the covariates; rows beyond a series have y missing.
+
+        `kind` is "pandas", "polars" or "pyarrow"; by default the kind the panel came from.
+        """
+        from tcn.series.frames import panel_to_frame
+
+        return panel_to_frame(self, kind or self.frame_kind)
+
+    def _rows(self, begins: Index, lengths: Index, chosen: Index) -> "Panel":
+        """Points [begins, begins + lengths) of the chosen series, covariates alike."""
+        past, future, static = _all(self)
+        starts = self.starts[chosen]
+        if begins.any():
+            starts = self.frequency.shift(starts, begins, self.tz)
+        return replace(
+            self,
+            ids=self.ids[chosen],
+            values=self.values[flat_index(self.offsets[chosen] + begins, lengths)],
+            offsets=offsets_of(lengths),
+            starts=starts,
+            past_covariates=past and past.rows(begins, lengths, chosen),
+            future_covariates=future
+            and future.rows(begins, future.lengths[chosen] - begins, chosen),
+            static_covariates=static and static.take(chosen),
+        )
+
+    def _check_covariates(self) -> None:
+        past, future, static = _all(self)
+        for name, covariates in (("past", past), ("future", future), ("static", static)):
+            if covariates is None:
+                continue
+            if covariates.is_static != (name == "static"):
+                raise DataError(f"{name}_covariates must be {name} in shape; see Covariates.")
+            if len(covariates) != len(self):
+                raise DataError(
+                    f"{name}_covariates have {len(covariates)} series, the panel has {len(self)}."
+                )
+        if past is not None:
+            self._check_rows("Past", past.lengths != self.lengths, past.lengths)
+        if future is not None:
+            self._check_rows("Future", future.lengths < self.lengths, future.lengths)
+
+    def _check_rows(self, name: str, is_wrong: NDArray[np.bool_], lengths: Index) -> None:
+        if is_wrong.any():
+            i = int(np.argmax(is_wrong))
+            raise DataError(
+                f"{name} covariates of {str(self.ids[i])!r} have {lengths[i]} rows, the series has "
+                f"{self.lengths[i]} points. Give one row a point"
+                f"{', and more for the horizon.' if name == 'Future' else '.'}"
+            )
+
+
+def _all(panel: Panel) -> tuple[Covariates | None, Covariates | None, Covariates | None]:
+    return panel.past_covariates, panel.future_covariates, panel.static_covariates
+
+
+def _same_pieces(a: Panel | Covariates, b: Panel | Covariates) -> bool:
+    if (a.offsets is None) != (b.offsets is None):
+        return False
+    offsets = a.offsets is None or np.array_equal(a.offsets, b.offsets)  # type: ignore[arg-type]
+    return offsets and np.array_equal(a.values, b.values, equal_nan=True)
+
+
+def _same_covariates(a: Covariates | None, b: Covariates | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return (a.names, a.categories) == (b.names, b.categories) and _same_pieces(a, b)
+
+
+def _index_type(indices: ArrayLike) -> type:
+    return bool if np.asarray(indices).dtype == np.bool_ else np.int64
+
+
+def _read_ids(ids: Sequence[str] | NDArray[np.str_] | None, n_series: int) -> NDArray[np.str_]:
+    names = np.arange(n_series).astype(np.str_) if ids is None else np.asarray(ids, np.str_)
+    if names.shape != (n_series,):
+        raise DataError(f"{n_series} series need as many ids, got {names.size}.")
+    if names.dtype.itemsize // 4 > MAX_ID_LENGTH:
+        raise DataError(
+            f"A series id may have at most {MAX_ID_LENGTH} characters, "
+            f"got one of {names.dtype.itemsize // 4}. Shorten it."
+        )
+    unique, counts = np.unique(names, return_counts=True)
+    if len(unique) < n_series:
+        raise DataError(f"Series id {str(unique[counts > 1][0])!r} appears twice; ids are unique.")
+    return names
+
+
+def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(array, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"Series {str(names[index])!r} is not an array of numbers ({error}). "
+            f"Give numbers, with NaN or None where one is missing."
+        ) from error
+    if values.ndim != 1:
+        raise DataError(
+            f"Series {str(names[index])!r} has shape {values.shape}; a series is 1-D. "
+            f"Give a list with one 1-D array a series."
+        )
+    infinite = np.flatnonzero(np.isinf(values))
+    if infinite.size:
+        raise DataError(
+            f"Series {str(names[index])!r} has {values[infinite[0]]} at position {infinite[0]}. "
+            f"Values are finite; use NaN where one is missing."
+        )
+    return values
+
+
+def _read_starts(
+    starts: Sequence[Any] | NDArray[Any] | None, n_series: int, freq: str | None, tz: str | None
+) -> Times:
+    if starts is None:
+        return np.zeros(n_series, np.int64)
+    given = np.asarray(starts)
+    if np.issubdtype(given.dtype, np.integer):
+        return given.astype(np.int64)
+    try:
+        stamps = given.astype("datetime64[ns]")
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"starts are dates or whole numbers, got {given.ravel()[:1].tolist()} ({error})."
+        ) from error
+    if np.isnat(stamps).any():
+        raise DataError("A start is missing (NaT). Give the first stamp of every series.")
+    if freq is None:
+        raise DataError("Series that start at dates need freq=, such as 'D' or 'MS'.")
+    return to_utc(stamps, tz)

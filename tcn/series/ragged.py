@@ -1,0 +1,34 @@
+"""Series of unequal length laid end to end: index arithmetic without a loop per series."""
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = NDArray[np.int64]
+
+
+def offsets_of(lengths: NDArray[np.integer]) -> Index:
+    """Where each piece begins, and where the last one ends: (S,) lengths to (S + 1,) offsets."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def flat_index(begins: Index, lengths: Index) -> Index | slice:
+    """Positions of the pieces [begins, begins + lengths) one after another.
+
+    A slice where the pieces touch in order, so that indexing with it copies nothing.
+    """
+    if len(begins) == 0:
+        return slice(0, 0)
+    if np.array_equal(begins[1:], begins[:-1] + lengths[:-1]):
+        return slice(int(begins[0]), int(begins[-1] + lengths[-1]))
+    shift = begins - offsets_of(lengths)[:-1]
+    return cast("Index", np.repeat(shift, lengths) + np.arange(int(lengths.sum()), dtype=np.int64))
+
+
+def positions_within(lengths: Index) -> Index:
+    """0 .. n_i - 1 for every piece, one after another."""
+    begins = offsets_of(lengths)
+    return cast("Index", np.arange(begins[-1], dtype=np.int64) - np.repeat(begins[:-1], lengths))
