@@ -1,0 +1,61 @@
+# make install | serve | test | smoke | check | test-slow | bench | clean
+# The environment is made once, in .venv; pyproject.toml and constraints.txt are what renews it.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+STORE ?= models
+# Extra arguments for the installation of torch alone, for example an index with CPU builds.
+TORCH_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test smoke check format test-slow bench clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found. Install Python 3.11 or name another: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing into $(VENV): a few minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt $(TORCH_ARGS) torch
+	$(PIP) install -c constraints.txt -e ".[dev,service]"
+	@touch $@
+
+install: $(STAMP)  ## make .venv with the pinned dependencies and the project
+
+serve: $(STAMP)  ## serve forecasts on http://127.0.0.1:8000 (HOST, PORT, STORE)
+	@exec $(BIN)/tcn serve --host $(HOST) --port $(PORT) --store $(STORE)
+
+test: $(STAMP)  ## the quick tests, under five minutes on two cores
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+smoke: $(STAMP)  ## the fastest check that anything works
+	$(BIN)/python -m pytest tests/project -q -x
+
+check: $(STAMP)  ## format, lint, layering, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(STAMP)  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test-slow: $(STAMP)  ## the tests that train for real
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+bench: $(STAMP)  ## every benchmark in benchmarks/
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
