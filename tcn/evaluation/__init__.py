@@ -1,0 +1,1 @@
+"""Measuring forecasts: metrics, baselines and rolling-origin backtests."""
