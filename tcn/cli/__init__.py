@@ -1,1 +1,8 @@
-"""The command `tcn`."""
+"""The command `tcn`: forecast, train, backtest, serve, info, pretrain.
+
+Nothing here imports torch or pandas before a command runs, so that `tcn --help` answers at once.
+"""
+
+from tcn.cli.app import main
+
+__all__ = ["main"]

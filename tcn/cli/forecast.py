@@ -1,0 +1,66 @@
+"""`tcn forecast`: read, predict piece by piece, write."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tcn.cli.console import progress, say
+from tcn.cli.data import Columns, read_pieces, require_file
+from tcn.cli.writers import forecast_writer, require_known_suffix
+from tcn.series import Panel
+
+SERIES_PER_CALL = 4096
+
+
+def run(
+    data: Path,
+    columns: Columns,
+    *,
+    horizon: int,
+    model: str,
+    levels: tuple[float, ...],
+    out: Path | None,
+    plot: Path | None,
+    batch_size: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Forecast every series of `data` and write the result where the options say."""
+    import tcn
+
+    require_file(data)
+    require_known_suffix(out)
+    if plot is not None:
+        from tcn.cli.plot import require_plotting
+
+        require_plotting(plot)
+    forecaster = tcn.load(model)
+    n_series, panels = read_pieces(data, columns)
+    shown = None
+    with (
+        forecast_writer(out, model, as_json=as_json) as writer,
+        progress("Forecast", n_series, quiet=quiet) as advance,
+    ):
+        for number, panel in enumerate(panels):
+            if number == 0:
+                say(panel.source.describe(), quiet=quiet)
+            for piece in _in_calls(panel):
+                forecast = forecaster.predict(piece, horizon, levels, batch_size=batch_size)
+                writer.write(forecast)
+                shown = shown or (piece, forecast)
+                advance(len(piece))
+    if plot is not None and shown is not None:
+        from tcn.cli.plot import plot_forecast
+
+        plot_forecast(*shown, plot)
+        say(f"Plot: {plot}", quiet=quiet)
+    if out is not None:
+        say(f"Forecasts: {out}", quiet=quiet)
+
+
+def _in_calls(panel: Panel) -> Iterator[Panel]:
+    """Cut a panel into parts that give the progress display something to count."""
+    if len(panel) <= SERIES_PER_CALL:
+        yield panel
+        return
+    for first in range(0, len(panel), SERIES_PER_CALL):
+        yield panel.take(range(first, min(first + SERIES_PER_CALL, len(panel))))
