@@ -1,9 +1,10 @@
 """Honest baselines: forecasts any model has to beat, vectorised over all series.
 
 Each is a function `predict(panel, horizon, quantile_levels) -> Forecast`, like a forecaster's. The
-intervals come from the method's own errors on the series: the quantiles of its changes over one
-season (over one step for naive and drift), centred, widened by the square root of the number of
-such changes that lie between the last value and the step forecast. No normal law is assumed.
+intervals come from the method's own errors on the series, no normal law is assumed: k seasons ahead
+(k steps for naive and drift) they are the quantiles of the absolute changes over k seasons. These
+are looked up at k = 1, 2, 4, ... while a series has enough such changes, and grow with the square
+root of k between and beyond.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +17,13 @@ from tcn.errors import DataError
 from tcn.series import Forecast, Panel, season_length_of
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 Predict = Callable[..., Forecast]
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _CHUNK_POINTS = 4_000_000
-_MAX_CHANGES = 512
+_MAX_POINTS = 512
+_MIN_CHANGES = 8
 
 
 def seasonal_naive(
@@ -32,19 +35,16 @@ def seasonal_naive(
 ) -> Forecast:
     """Repeat the last season; where a value is missing, the same phase of the season before.
 
-    A series shorter than its season repeats its last value. season_length: see `seasons_of`.
+    A phase never seen repeats the last value. season_length: see `seasons_of`.
     """
     seasons = seasons_of(panel, season_length)
 
-    def forecast(recent: _Recent, steps: Array) -> _Spread:
-        mean = recent.same_phase(steps)
-        changes = recent.changes(recent.seasons)
-        few = ~np.isfinite(changes).any(axis=1)
-        if few.any():
-            changes[few] = recent.changes(np.ones_like(recent.seasons))[few]
-        return _Spread(mean, changes, np.sqrt(np.ceil(steps / recent.seasons[:, None])))
+    def method(recent: _Recent, steps: Array) -> _Outlook:
+        has_changes = np.isfinite(recent.changes(recent.seasons)).any(axis=1)
+        unit = np.where(has_changes, recent.seasons, 1)
+        return _Outlook(recent.same_phase(steps), unit, np.ceil(steps / unit[:, None]))
 
-    return _forecast(panel, horizon, quantile_levels, seasons, forecast)
+    return _forecast(panel, horizon, quantile_levels, seasons, method)
 
 
 def naive(
@@ -52,52 +52,35 @@ def naive(
 ) -> Forecast:
     """Repeat the last known value."""
 
-    def forecast(recent: _Recent, steps: Array) -> _Spread:
+    def method(recent: _Recent, steps: Array) -> _Outlook:
         mean = np.repeat(recent.last[:, None], steps.shape[1], axis=1)
-        changes = recent.changes(np.ones_like(recent.seasons))
-        return _Spread(mean, changes, np.sqrt(steps + recent.age[:, None]))
+        return _Outlook(mean, recent.seasons, steps + recent.age[:, None])
 
-    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), forecast)
+    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), method)
 
 
 def drift(
     panel: Panel, horizon: int, quantile_levels: Sequence[float] = DEFAULT_LEVELS
 ) -> Forecast:
-    """Continue the line from the first known value to the last."""
+    """Continue the line from the first to the last known of the newest 512 points."""
 
-    def forecast(recent: _Recent, steps: Array) -> _Spread:
+    def method(recent: _Recent, steps: Array) -> _Outlook:
         ahead = steps + recent.age[:, None]
         slope = recent.slope[:, None]
-        changes = recent.changes(np.ones_like(recent.seasons)) - slope
-        widening = np.sqrt(ahead * (1.0 + ahead / np.maximum(recent.span, 1)[:, None]))
-        return _Spread(recent.last[:, None] + slope * ahead, changes, widening)
+        doubt = np.sqrt(1.0 + ahead / np.maximum(recent.span, 1)[:, None])
+        return _Outlook(recent.last[:, None] + slope * ahead, recent.seasons, ahead, slope, doubt)
 
-    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), forecast)
-
-
-def historical_mean(
-    panel: Panel, horizon: int, quantile_levels: Sequence[float] = DEFAULT_LEVELS
-) -> Forecast:
-    """The mean of the newest values (of 512 points, or of five seasons where that is more)."""
-
-    def forecast(recent: _Recent, steps: Array) -> _Spread:
-        mean = np.nanmean(recent.values, axis=1, keepdims=True)
-        return _Spread(
-            np.repeat(mean, steps.shape[1], axis=1), recent.values - mean, np.ones_like(steps)
-        )
-
-    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), forecast)
+    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), method)
 
 
 BASELINES: dict[str, Predict] = {
     "seasonal_naive": seasonal_naive,
     "naive": naive,
     "drift": drift,
-    "historical_mean": historical_mean,
 }
 
 
-def seasons_of(panel: Panel, season_length: int | ArrayLike | None = None) -> NDArray[np.int64]:
+def seasons_of(panel: Panel, season_length: int | ArrayLike | None = None) -> Index:
     """The season of every series, (S,): the one given, else the panel's, else its frequency's."""
     if season_length is None:
         season_length = panel.season_length or season_length_of(panel.freq)
@@ -107,35 +90,45 @@ def seasons_of(panel: Panel, season_length: int | ArrayLike | None = None) -> ND
     return seasons
 
 
+def n_observed(panel: Panel) -> Index:
+    """Known values of each series, (S,)."""
+    known = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
+    return np.asarray(np.diff(known[panel.offsets]), np.int64)
+
+
 @dataclass(frozen=True)
-class _Spread:
-    """Point forecasts (n, H), past errors (n, W) with NaN, and how errors widen (n, H)."""
+class _Outlook:
+    """What a method expects: `mean` (n, H), and how far ahead that is in units of its errors.
+
+    The error at `ahead` (n, H) is like past changes over `ahead * unit` steps, unit (n,), less
+    `slope` (n, 1) a step; `doubt` (n, H) widens it.
+    """
 
     mean: Array
-    errors: Array
-    widening: Array
+    unit: Index
+    ahead: Array
+    slope: Array | float = 0.0
+    doubt: Array | float = 1.0
 
 
 class _Recent:
     """The newest W points of n series, right-aligned, NaN where missing or before the start."""
 
-    def __init__(self, panel: Panel, rows: slice, seasons: NDArray[np.int64]) -> None:
+    def __init__(self, panel: Panel, rows: slice, seasons: Index) -> None:
         begins, ends = panel.offsets[:-1][rows], panel.offsets[1:][rows]
         self.seasons = seasons[rows]
         width = int(min((ends - begins).max(), _width(self.seasons)))
         at = ends[:, None] + np.arange(-width, 0)
-        inside = at >= begins[:, None]
-        self.values = np.where(inside, panel.values[np.maximum(at, 0)], np.nan)
+        self.values = np.where(at >= begins[:, None], panel.values[np.maximum(at, 0)], np.nan)
         seen = ~np.isnan(self.values)
         self.age = np.argmax(seen[:, ::-1], axis=1)
-        newest = width - 1 - self.age
-        self.last = np.take_along_axis(self.values, newest[:, None], axis=1)[:, 0]
-        oldest = np.argmax(seen, axis=1)
-        first = np.take_along_axis(self.values, oldest[:, None], axis=1)[:, 0]
+        newest, oldest = width - 1 - self.age, np.argmax(seen, axis=1)
+        rows_of = np.arange(len(at))
+        self.last = self.values[rows_of, newest]
         self.span = newest - oldest
-        self.slope = (self.last - first) / np.maximum(self.span, 1)
+        self.slope = (self.last - self.values[rows_of, oldest]) / np.maximum(self.span, 1)
 
-    def changes(self, lags: NDArray[np.int64]) -> Array:
+    def changes(self, lags: Index) -> Array:
         """Values minus those `lags` (n,) steps earlier, (n, W)."""
         at = np.arange(self.values.shape[1]) - lags[:, None]
         earlier = np.take_along_axis(self.values, np.maximum(at, 0), axis=1)
@@ -144,44 +137,39 @@ class _Recent:
     def same_phase(self, steps: Array) -> Array:
         """The newest known value at the phase of each step, (n, H); else the last value."""
         season = self.seasons[:, None]
-        width = self.values.shape[1]
-        at = (width - 1 + steps - season * np.ceil(steps / season)).astype(np.int64)
+        at = self.values.shape[1] - 1 + steps - season * np.ceil(steps / season)
+        at = at.astype(np.int64)
         found = np.full(at.shape, np.nan)
-        while True:
-            open_ = np.isnan(found) & (at >= 0)
-            if not open_.any():
-                return np.where(np.isnan(found), self.last[:, None], found)
+        while (is_open := np.isnan(found) & (at >= 0)).any():
             values = np.take_along_axis(self.values, np.maximum(at, 0), axis=1)
-            found = np.where(open_, values, found)
+            found = np.where(is_open, values, found)
             at = at - season
+        return np.where(np.isnan(found), self.last[:, None], found)
 
 
-def _width(seasons: NDArray[np.int64]) -> int:
-    return max(_MAX_CHANGES, 5 * int(seasons.max(initial=1)))
+def _width(seasons: Index) -> int:
+    return max(_MAX_POINTS, 5 * int(seasons.max(initial=1)))
 
 
 def _forecast(
     panel: Panel,
     horizon: int,
     quantile_levels: Sequence[float],
-    seasons: NDArray[np.int64],
-    method: Callable[[_Recent, Array], _Spread],
+    seasons: Index,
+    method: Callable[[_Recent, Array], _Outlook],
 ) -> Forecast:
     """Apply `method` to chunks of series and assemble the forecast."""
     _check(panel, horizon, quantile_levels)
     levels = np.asarray(quantile_levels, np.float64)
     mean = np.empty((len(panel), horizon))
     quantiles = np.empty((len(panel), horizon, len(levels)))
-    for rows in _chunks(panel, seasons):
+    for rows in _chunks(panel, seasons, horizon):
         recent = _Recent(panel, rows, seasons)
         steps = np.broadcast_to(np.arange(1.0, horizon + 1.0), (len(recent.last), horizon))
-        spread = method(recent, steps)
-        half_widths = _half_widths(spread.errors, np.abs(2.0 * levels - 1.0))
-        offsets = np.sign(levels - 0.5) * half_widths
-        mean[rows] = spread.mean
-        quantiles[rows] = (
-            spread.mean[:, :, None] + spread.widening[:, :, None] * offsets[:, None, :]
-        )
+        outlook = method(recent, steps)
+        half_widths = _half_widths(recent, outlook, np.abs(2.0 * levels - 1.0))
+        mean[rows] = outlook.mean
+        quantiles[rows] = outlook.mean[:, :, None] + np.sign(levels - 0.5) * half_widths
     return Forecast(
         ids=panel.ids,
         times=panel.future_times(horizon),
@@ -208,30 +196,48 @@ def _check(panel: Panel, horizon: int, quantile_levels: Sequence[float]) -> None
         )
 
 
-def n_observed(panel: Panel) -> NDArray[np.int64]:
-    """Known values of each series, (S,)."""
-    known = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
-    return np.asarray(np.diff(known[panel.offsets]), np.int64)
-
-
-def _chunks(panel: Panel, seasons: NDArray[np.int64]) -> list[slice]:
+def _chunks(panel: Panel, seasons: Index, horizon: int) -> list[slice]:
     """Runs of series whose padded windows stay within a bounded number of points."""
-    width = min(int(panel.lengths.max(initial=1)), _width(seasons))
-    size = max(1, _CHUNK_POINTS // max(1, width))
+    width = min(int(panel.lengths.max(initial=1)), _width(seasons)) + horizon
+    size = max(1, _CHUNK_POINTS // width)
     return [slice(begin, begin + size) for begin in range(0, len(panel), size)]
 
 
-def _half_widths(errors: Array, levels: Array) -> Array:
-    """Half the width of the central interval that holds each level of the errors, (n, Q).
+def _half_widths(recent: _Recent, outlook: _Outlook, levels: Array) -> Array:
+    """Half the width of the interval that holds each of `levels` (Q,) at each step, (n, H, Q)."""
+    ahead = outlook.ahead
+    widths = np.zeros((*ahead.shape, len(levels)))
+    longest = recent.values.shape[1]
+    known = np.zeros((len(ahead), len(levels)))
+    known_at = np.ones(len(ahead))
+    k = 1
+    while k <= ahead.max() and (k == 1 or k * int(outlook.unit.min()) < longest):
+        errors = (
+            recent.changes(outlook.unit * k) - np.float64(k) * outlook.unit[:, None] * outlook.slope
+        )
+        found, count = _interval_of(np.abs(errors), levels)
+        enough = count >= (1 if k == 1 else _MIN_CHANGES)
+        known = np.where(enough[:, None], np.maximum(found, known), known)
+        known_at = np.where(enough, k, known_at)
+        growth = np.sqrt(ahead / known_at[:, None])
+        reached = (ahead >= k)[:, :, None]
+        widths = np.where(reached, growth[:, :, None] * known[:, None, :], widths)
+        k *= 2
+    return widths * np.broadcast_to(outlook.doubt, ahead.shape)[:, :, None]
 
-    A quantile of the absolute errors at (n + 1) p, so that few errors give no false certainty; the
-    largest where that lies beyond them, 0 where there is no error to learn from.
+
+def _interval_of(sizes: Array, levels: Array) -> tuple[Array, Index]:
+    """Quantiles at `levels` of each row's known sizes, (n, Q), and their number, (n,).
+
+    The quantile p of n sizes lies at place (n + 1) p, so that few errors give no false certainty:
+    the largest where that lies beyond them, 0 where there are none.
     """
-    ordered = np.sort(np.abs(errors), axis=1)
-    count = np.isfinite(ordered).sum(axis=1)[:, None]
-    place = np.clip(levels * (count + 1) - 1, 0, np.maximum(count - 1, 0))
+    ordered = np.sort(sizes, axis=1)
+    count = np.isfinite(ordered).sum(axis=1)
+    last = np.maximum(count - 1, 0)[:, None]
+    place = np.clip(levels * (count[:, None] + 1) - 1, 0, last)
     below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
     low = np.take_along_axis(ordered, below, axis=1)
-    high = np.take_along_axis(ordered, above, axis=1)
-    return np.where(count > 0, low + (place - below) * (high - low), 0.0)
+    high = np.take_along_axis(ordered, np.minimum(below + 1, last), axis=1)
+    found = low + (place - below) * (high - low)
+    return np.where(count[:, None] > 0, found, 0.0), count
