@@ -1,0 +1,44 @@
+"""`python -m service`: serve forecasts over HTTP. Options win over `TCN_` variables."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from service.settings import Settings
+from tcn.errors import TcnError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; 2 is a user's mistake."""
+    options = vars(parser().parse_args(arguments))
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        return run(Settings.from_environment(given))
+    except TcnError as error:
+        sys.stderr.write(f"{error}\n")
+    except OSError as error:
+        sys.stderr.write(f"Cannot serve: {error.strerror or error}. Choose another --port.\n")
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+    made.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    made.add_argument("--port", type=int, help="port (default 8000; 0 picks a free one)")
+    made.add_argument("--store", help="directory of the models (default models)")
+    return made
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal comes."""
+    from service import logs
+    from service.server import serve
+
+    logs.configure(settings.log_format)
+    serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The ASGI application, put together from its parts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.engine import Predictor
+from service.errors import Problem, problem_response
+from service.gate import Gate
+from service.routes import forecast, models, operations
+from service.routing import PROBLEM_SCHEMA
+from service.settings import Settings
+from service.state import ServiceState, load_forecaster
+
+DESCRIPTION = (
+    "Forecasts from causal convolutions. POST numbers to /v1/forecast; every refusal is a"
+    " problem document (RFC 9457) that names the limit or the place."
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    load: Callable[[str | Path], Predictor] = load_forecaster,
+) -> FastAPI:
+    """Return the application. `load` gives a forecaster by name or path (tests pass doubles)."""
+    state = ServiceState.build(settings or Settings.from_environment(), load)
+    app = FastAPI(
+        title="tcn forecasting service",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        root_path=state.settings.root_path,
+    )
+    app.state.service = state
+    for module in (forecast, models, operations):
+        app.include_router(module.router)
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_middleware(Gate)
+    _describe_problems(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state: ServiceState = app.state.service
+    warming = asyncio.create_task(state.warm_up())
+    try:
+        yield
+    finally:
+        warming.cancel()
+        state.engine.close()
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    return problem_response(cast("Problem", error), request.scope["request_id"])
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    status = cast("HTTPException", error)
+    sentences = {
+        404: "There is no such path. GET /docs lists the routes.",
+        405: "This path does not take this method; the header Allow lists those it takes.",
+    }
+    detail = sentences.get(status.status_code, "The request cannot be answered.")
+    problem = Problem(status.status_code, detail, headers=status.headers)
+    return problem_response(problem, request.scope["request_id"])
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Add the schema of refusals to the OpenAPI document, which is made once."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = PROBLEM_SCHEMA
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,250 @@
+"""Request bodies: read under a cap and a deadline, decompressed under a budget, parsed strictly.
+
+What gets through is a JSON value without NaN, infinities, lone surrogates, duplicate keys, a byte
+order mark or text behind it. Everything else is a `Problem` that names the limit.
+"""
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import zstandard
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import Problem
+
+INLINE_BYTES = 128 * 1024  # larger bodies are parsed in a thread, so that the loop never waits
+MAX_ZSTD_WINDOW = 8 * 2**20
+MAX_UNRATIOED = 32 * 2**20  # inflated bodies up to this size may have any compression ratio
+MAX_RATIO = 1000
+ZSTD_FEED = 256  # compressed bytes at a time: at most 85 blocks of 128 KiB come out of them
+
+
+class ByteBudget:
+    """Counts the bytes that running requests hold; refuses with 503 when they are too many."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Count `count` more bytes, or refuse."""
+        if self.held + count > self.limit:
+            raise Problem(
+                503,
+                f"The server holds {self.limit:,} bytes of other requests. Try again shortly.",
+                headers={"retry-after": "1"},
+                close=True,
+            )
+        self.held += count
+
+    def give_back(self, count: int) -> None:
+        """Count `count` fewer bytes."""
+        self.held -= count
+
+
+class BodyReader:
+    """Reads the bodies of one application, within its limits."""
+
+    def __init__(
+        self, max_bytes: int, max_decoded_bytes: int, timeout_s: float, budget: ByteBudget
+    ) -> None:
+        self.max_bytes = max_bytes
+        self.max_decoded_bytes = max_decoded_bytes
+        self.timeout_s = timeout_s
+        self.budget = budget
+
+    @asynccontextmanager
+    async def read(self, request: Request, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """Give the body, decompressed; its bytes count against the budget while it is used."""
+        limit = self.max_bytes if max_bytes is None else max_bytes
+        encoding = content_encoding(request)
+        taken = 0
+        try:
+            body = bytearray()
+            async for piece in self._pieces(request, limit):
+                self.budget.take(len(piece))
+                taken += len(piece)
+                body += piece
+            if encoding == "identity":
+                yield bytes(body)
+                return
+            plain = await self._decode(encoding, bytes(body))
+            self.budget.take(len(plain))
+            taken += len(plain)
+            yield plain
+        finally:
+            self.budget.give_back(taken)
+
+    async def _pieces(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > limit:
+            raise _too_large(limit)
+        size = 0
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                async for piece in request.stream():
+                    size += len(piece)
+                    if size > limit:
+                        raise _too_large(limit)
+                    yield piece
+        except TimeoutError:
+            raise Problem(
+                408,
+                f"The body did not arrive within {self.timeout_s:g} s. Send it faster or smaller.",
+                close=True,
+            ) from None
+        except ClientDisconnect:
+            raise Problem(400, "The connection ended inside the body.", close=True) from None
+
+    async def _decode(self, encoding: str, body: bytes) -> bytes:
+        decode = decode_zstd if encoding == "zstd" else decode_gzip
+        return await asyncio.to_thread(decode, body, self.max_decoded_bytes)
+
+    async def read_json(self, request: Request) -> Any:
+        """Return the body as a JSON value."""
+        require_json(request)
+        async with self.read(request) as body:
+            if len(body) <= INLINE_BYTES:
+                return loads(body)
+            return await asyncio.to_thread(loads, body)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        413, f"The body is larger than {limit:,} bytes. Send fewer series per request.", close=True
+    )
+
+
+def content_encoding(request: Request) -> str:
+    """Return 'identity', 'gzip' or 'zstd'; anything else is refused with 415."""
+    values = request.headers.getlist("content-encoding")
+    encoding = values[0].strip().lower() if values else "identity"
+    encoding = {"": "identity", "x-gzip": "gzip"}.get(encoding, encoding)
+    if len(values) > 1 or encoding not in ("identity", "gzip", "zstd"):
+        raise Problem(
+            415,
+            "Content-Encoding must be gzip, zstd or absent.",
+            headers={"accept-encoding": "gzip, zstd"},
+            close=True,
+        )
+    return encoding
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body that is not declared as JSON in UTF-8."""
+    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "").replace(" ", "")
+    if media.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise Problem(
+            415,
+            "This route reads JSON in UTF-8. Send the header 'Content-Type: application/json'.",
+            close=True,
+        )
+
+
+def decode_gzip(body: bytes, limit: int) -> bytes:
+    """Decompress one gzip member of at most `limit` bytes."""
+    decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = decoder.decompress(body, limit + 1)
+    except zlib.error:
+        raise Problem(400, "The body is not valid gzip, as Content-Encoding says.") from None
+    if len(plain) > limit:
+        raise _inflates(limit)
+    if not decoder.eof or decoder.unused_data:
+        raise Problem(400, "The gzip body must be one whole member with nothing behind it.")
+    return plain
+
+
+def decode_zstd(body: bytes, limit: int) -> bytes:
+    """Decompress one zstd frame that states its size, of at most `limit` bytes."""
+    try:
+        frame = zstandard.get_frame_parameters(body)
+    except zstandard.ZstdError:
+        raise Problem(400, "The body is not valid zstd, as Content-Encoding says.") from None
+    if frame.content_size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR):
+        raise Problem(400, "The zstd frame must state its content size.")
+    if frame.content_size > limit:
+        raise _inflates(limit)
+    if frame.content_size > max(MAX_UNRATIOED, MAX_RATIO * len(body)):
+        raise Problem(413, f"The body inflates more than {MAX_RATIO} times. Send it plain.")
+    if frame.window_size > max(MAX_ZSTD_WINDOW, frame.content_size):
+        raise Problem(400, f"The zstd window must be at most {MAX_ZSTD_WINDOW:,} bytes.")
+    return _inflate(body, frame.content_size)
+
+
+def _inflate(body: bytes, size: int) -> bytes:
+    decoder = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+    plain = bytearray()
+    fed = 0
+    try:
+        for start in range(0, len(body), ZSTD_FEED):
+            if decoder.eof or len(plain) > size:
+                break
+            fed = min(start + ZSTD_FEED, len(body))
+            plain += decoder.decompress(body[start:fed])
+    except zstandard.ZstdError:
+        raise Problem(400, "The body is not valid zstd, as Content-Encoding says.") from None
+    is_whole = decoder.eof and not decoder.unused_data and fed == len(body)
+    if not is_whole or len(plain) != size:
+        raise Problem(400, "The zstd body must be one whole frame with nothing behind it.")
+    return bytes(plain)
+
+
+def _inflates(limit: int) -> Problem:
+    return Problem(413, f"The body inflates to more than {limit:,} bytes. Send fewer series.")
+
+
+def loads(body: bytes) -> Any:
+    """Parse strict JSON; duplicate keys, NaN, huge numbers and trailing text are refused."""
+    if not body:
+        raise Problem(400, "The body is empty. Send a JSON object.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(
+            400,
+            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Numbers must"
+            " be finite (null for a missing value), strings valid UTF-8, nesting below 1024.",
+        ) from None
+    if b"\\u003" in body or body.count(b":") != _colons(value):
+        _refuse_duplicate_keys(body)
+    return value
+
+
+def _colons(value: object) -> int:
+    """Count the colons that a text of `value` without duplicate keys has."""
+    count = 0
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if type(item) is dict:
+            count += len(item) + sum(key.count(":") for key in item)
+            pending.extend(item.values())
+        elif type(item) is list:
+            if item and type(item[0]) not in (float, int):
+                pending.extend(item)
+        elif type(item) is str:
+            count += item.count(":")
+    return count
+
+
+def _refuse_duplicate_keys(body: bytes) -> None:
+    try:
+        json.loads(body, object_pairs_hook=_distinct, parse_float=_ignore, parse_int=_ignore)
+    except RecursionError:
+        raise Problem(400, "The body is nested too deeply.") from None
+
+
+def _ignore(text: str) -> None:
+    """Stand for a number whose value is not of interest."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise Problem(400, "The body has an object with the same key twice. Keep one of them.")

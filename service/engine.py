@@ -1,0 +1,407 @@
+"""The forecasting core: series of many requests forecast together, off the event loop.
+
+Requests put chunks of series into one bounded queue. A worker thread takes the oldest chunk and
+with it every waiting chunk of the same group (model, horizon, quantile levels, season length,
+frequency, covariates, length bucket), so batches grow by themselves under load and nothing waits
+on an idle machine. A chunk that the model refuses is forecast alone, so it fails alone.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import Place, Problem, pointer
+from service.schemas import Covariate, ForecastRequest, SeriesInput
+from tcn.errors import TcnError
+from tcn.series import Covariates, Forecast, Panel
+from tcn.series.zones import to_utc
+
+logger = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
+CHUNKS_IN_FLIGHT = 2  # of one request, so that a large one lets small ones in between
+
+
+class Predictor(Protocol):
+    """What the engine needs of a forecaster; `tcn.Forecaster` has it, and test doubles."""
+
+    def predict(
+        self,
+        panel: Panel,
+        horizon: int | None = None,
+        quantile_levels: tuple[float, ...] = ...,
+        *,
+        season_length: int | None = None,
+    ) -> Forecast: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Forecasts of the series of one chunk: times and mean (n, H), quantiles (n, H, Q)."""
+
+    times: NDArray[Any]
+    mean: FloatArray
+    quantiles: FloatArray
+    tz: str | None
+
+
+@dataclass(eq=False, slots=True)
+class _Chunk:
+    """Series of one request that belong to one group, and who waits for them."""
+
+    group: Hashable
+    predictor: Predictor
+    request: ForecastRequest
+    indices: list[int]
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Piece]
+    queued_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def series(self) -> list[SeriesInput]:
+        return [self.request.series[index] for index in self.indices]
+
+
+class Engine:
+    """Batches and runs forecasts on `threads` worker threads.
+
+    At most `queue_size` requests are inside at once; the next one is refused with 503.
+    `observe(n_series, seconds)` is called after every batch, for the metrics.
+    """
+
+    def __init__(
+        self,
+        queue_size: int = 100,
+        batch_size: int = 256,
+        threads: int = 1,
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.queue_size = queue_size
+        self.batch_size = batch_size
+        self.in_flight = 0
+        self._observe = observe
+        self._waiting: deque[_Chunk] = deque()
+        self._wake = threading.Condition()
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"engine-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop the threads after the batch they are in; waiting requests get 503."""
+        with self._wake:
+            self._is_closed = True
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._wake.notify_all()
+        for chunk in waiting:
+            _deliver([(chunk, Problem(503, "The server is shutting down. Try again."))])
+        for thread in self._threads:
+            thread.join(timeout=10.0)
+
+    def admit(self) -> None:
+        """Count a request in, or refuse it with 503 when the queue is full."""
+        if self.in_flight >= self.queue_size or self._is_closed:
+            raise Problem(
+                503,
+                f"The queue of {self.queue_size:,} requests is full. Try again shortly.",
+                headers={"retry-after": "1"},
+            )
+        self.in_flight += 1
+
+    async def forecast(self, predictor: Predictor, request: ForecastRequest) -> list[Piece]:
+        """Forecast every series of a request; one `Piece` of one row per series, in order.
+
+        Raises `Problem`: 422 naming the series that cannot be forecast, 503 when overloaded.
+        """
+        self.admit()
+        try:
+            return await self._forecast(predictor, request)
+        finally:
+            self.in_flight -= 1
+
+    async def _forecast(self, predictor: Predictor, request: ForecastRequest) -> list[Piece]:
+        chunks = self._split(predictor, request)
+        if len(chunks) == 1:
+            self._put(chunks)
+            return _rows(await chunks[0].answer)
+        rows: list[Piece | None] = [None] * len(request.series)
+        for begin in range(0, len(chunks), CHUNKS_IN_FLIGHT):
+            together = chunks[begin : begin + CHUNKS_IN_FLIGHT]
+            self._put(together)
+            answers = await asyncio.gather(*(chunk.answer for chunk in together))
+            for chunk, piece in zip(together, answers, strict=True):
+                for index, row in zip(chunk.indices, _rows(piece), strict=True):
+                    rows[index] = row
+        return [row for row in rows if row is not None]
+
+    def _split(self, predictor: Predictor, request: ForecastRequest) -> list[_Chunk]:
+        groups: dict[Hashable, list[int]] = {}
+        for index, series in enumerate(request.series):
+            groups.setdefault(_group_of(series), []).append(index)
+        shared = (id(predictor), request.horizon, request.quantile_levels, request.season_length)
+        loop = asyncio.get_running_loop()
+        return [
+            _Chunk(
+                (shared, group),
+                predictor,
+                request,
+                indices[begin : begin + self.batch_size],
+                loop,
+                loop.create_future(),
+            )
+            for group, indices in groups.items()
+            for begin in range(0, len(indices), self.batch_size)
+        ]
+
+    def _put(self, chunks: list[_Chunk]) -> None:
+        with self._wake:
+            if self._is_closed:
+                raise Problem(503, "The server is shutting down. Try again.")
+            self._waiting.extend(chunks)
+            self._wake.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._is_closed:
+                    self._wake.wait()
+                if self._is_closed:
+                    return
+                batch = self._take()
+                if self._waiting:
+                    self._wake.notify()
+            if batch:
+                self._run(batch)
+
+    def _take(self) -> list[_Chunk]:
+        """Remove the oldest chunk and those that can run with it; abandoned ones are dropped."""
+        first = self._waiting[0]
+        batch: list[_Chunk] = []
+        left: deque[_Chunk] = deque()
+        size = 0
+        for chunk in self._waiting:
+            if chunk.answer.cancelled():
+                continue
+            count = len(chunk.indices)
+            if chunk.group == first.group and (not batch or size + count <= self.batch_size):
+                batch.append(chunk)
+                size += count
+            else:
+                left.append(chunk)
+        self._waiting = left
+        return batch
+
+    def _run(self, batch: list[_Chunk]) -> None:
+        began = time.perf_counter()
+        try:
+            _deliver(_predict(batch))
+        except Exception as error:
+            logger.error("A batch failed: %s", type(error).__name__, exc_info=True)
+            _deliver([(chunk, Problem(500, "The forecast failed.")) for chunk in batch])
+        if self._observe is not None:
+            n_series = sum(len(chunk.indices) for chunk in batch)
+            self._observe(n_series, time.perf_counter() - began)
+
+
+Answer = tuple[_Chunk, Piece | Problem]
+
+
+def _predict(batch: list[_Chunk]) -> list[Answer]:
+    """Forecast chunks together; if that is refused, each alone."""
+    try:
+        return _predict_together(batch)
+    except Problem as problem:
+        if len(batch) == 1:
+            return [(batch[0], problem)]
+    except Exception as error:
+        if len(batch) == 1:
+            logger.error("A forecast failed: %s", type(error).__name__, exc_info=True)
+            return [(batch[0], Problem(500, "The forecast failed."))]
+    return [answer for chunk in batch for answer in _predict([chunk])]
+
+
+def _predict_together(batch: list[_Chunk]) -> list[Answer]:
+    first = batch[0]
+    series = [item for chunk in batch for item in chunk.series]
+    try:
+        forecast = run(first.predictor, series, first.request)
+    except TcnError as error:
+        if len(series) == 1:
+            place = Place(pointer("series", first.indices[0]), str(error))
+            raise Problem(422, str(error), [place]) from None
+        if len(batch) > 1:
+            raise Problem(422, str(error)) from None
+        raise _find_culprits(first) from None
+    answers: list[Answer] = []
+    begin = 0
+    for chunk in batch:
+        end = begin + len(chunk.indices)
+        answers.append((chunk, _cut(forecast, begin, end, chunk)))
+        begin = end
+    return answers
+
+
+def run(predictor: Predictor, series: Sequence[SeriesInput], request: ForecastRequest) -> Forecast:
+    """Forecast series of one group as one panel."""
+    return predictor.predict(
+        to_panel(series),
+        request.horizon,
+        request.quantile_levels,
+        season_length=request.season_length,
+    )
+
+
+def _find_culprits(chunk: _Chunk) -> Problem:
+    """Name the series of one request that cannot be forecast (at most ten, by trying each)."""
+    places: list[Place] = []
+    detail = "The series cannot be forecast together."
+    for index in chunk.indices:
+        try:
+            run(chunk.predictor, [chunk.request.series[index]], chunk.request)
+        except TcnError as error:
+            detail = detail if places else str(error)
+            places.append(Place(pointer("series", index), str(error)))
+        if len(places) == 10:
+            break
+    return Problem(422, detail, places)
+
+
+def _cut(forecast: Forecast, begin: int, end: int, chunk: _Chunk) -> Piece | Problem:
+    """Return the rows of one chunk, or say which of its series has no finite forecast."""
+    mean, quantiles = forecast.mean[begin:end], forecast.quantiles[begin:end]
+    is_finite = np.isfinite(mean).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
+    if is_finite.all():
+        return Piece(forecast.times[begin:end], mean, quantiles, forecast.tz)
+    sentence = "has values too large or too small to forecast. Rescale it."
+    bad = [chunk.indices[row] for row in np.flatnonzero(~is_finite)]
+    return Problem(
+        422,
+        f"{pointer('series', bad[0])} {sentence}",
+        [Place(pointer("series", index), sentence) for index in bad],
+    )
+
+
+def _deliver(answers: list[Answer]) -> None:
+    """Hand answers to the event loops that wait for them, with one call per loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].loop, []).append(answer)
+    for loop, together in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, together)
+        except RuntimeError:
+            logger.warning("An event loop closed before its forecast was ready.")
+
+
+def _resolve(answers: list[Answer]) -> None:
+    for chunk, result in answers:
+        if chunk.answer.done():
+            continue
+        if isinstance(result, Problem):
+            chunk.answer.set_exception(result)
+        else:
+            chunk.answer.set_result(result)
+
+
+def _rows(piece: Piece) -> list[Piece]:
+    return [
+        Piece(piece.times[i], piece.mean[i], piece.quantiles[i], piece.tz)
+        for i in range(len(piece.mean))
+    ]
+
+
+def _group_of(series: SeriesInput) -> Hashable:
+    """What must be equal for two series to share a panel, and similar to share a batch."""
+    return (
+        series.freq,
+        series.start.tz,
+        series.start.is_dated,
+        len(series.y).bit_length(),
+        _signature(series.past_covariates),
+        _signature(series.future_covariates),
+        tuple((name, isinstance(v, str)) for name, v in series.static_covariates.items()),
+    )
+
+
+def _signature(columns: Any) -> Hashable:
+    return tuple((name, isinstance(values, list)) for name, values in columns.items())
+
+
+def to_panel(series: Sequence[SeriesInput]) -> Panel:
+    """Build a panel of series of one group; ids are their positions."""
+    lengths = np.fromiter((len(item.y) for item in series), np.int64, len(series))
+    first = series[0]
+    return Panel(
+        ids=np.arange(len(series)).astype(np.str_),
+        values=np.concatenate([item.y for item in series]),
+        offsets=_offsets(lengths),
+        starts=_starts(series),
+        freq=first.freq,
+        tz=first.start.tz,
+        past_covariates=_over_time([item.past_covariates for item in series]),
+        future_covariates=_over_time([item.future_covariates for item in series]),
+        static_covariates=_static([item.static_covariates for item in series]),
+    )
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
+def _starts(series: Sequence[SeriesInput]) -> NDArray[Any]:
+    values = [item.start.value for item in series]
+    if not series[0].start.is_dated:
+        return np.array(values, np.int64)
+    return to_utc(np.array(values, "datetime64[ns]"), series[0].start.tz)
+
+
+def _over_time(columns: Sequence[Any]) -> Covariates | None:
+    """Join the columns of all series (which have the same names) one after the other."""
+    names = tuple(columns[0])
+    if not names:
+        return None
+    joined: list[FloatArray] = []
+    tables: list[tuple[str, ...] | None] = []
+    for name in names:
+        codes, table = _encode([item[name] for item in columns])
+        joined.append(codes)
+        tables.append(table)
+    lengths = np.array([len(item[names[0]]) for item in columns], np.int64)
+    return Covariates(names, np.stack(joined), _offsets(lengths), tuple(tables))
+
+
+def _encode(pieces: list[Covariate]) -> tuple[FloatArray, tuple[str, ...] | None]:
+    numbers = [piece for piece in pieces if not isinstance(piece, list)]
+    if numbers:
+        return np.concatenate(numbers), None
+    texts = [text for piece in pieces for text in piece]
+    table = tuple(sorted({str(text) for text in texts if text is not None}))
+    codes: dict[object, float] = {text: float(code) for code, text in enumerate(table)}
+    return np.array([codes.get(text, np.nan) for text in texts]), table
+
+
+def _static(rows: Sequence[Any]) -> Covariates | None:
+    names = tuple(rows[0])
+    if not names:
+        return None
+    columns: list[FloatArray] = []
+    tables: list[tuple[str, ...] | None] = []
+    for name in names:
+        values = [row[name] for row in rows]
+        is_text = isinstance(values[0], str)
+        codes, table = _encode([values if is_text else np.array(values, np.float64)])
+        columns.append(codes)
+        tables.append(table)
+    return Covariates(names, np.stack(columns, axis=1), None, tuple(tables))

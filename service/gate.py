@@ -1,0 +1,90 @@
+"""The outermost layer: request ids, the last word on errors, security headers, one log line.
+
+Pure ASGI, so that streaming and speed stay what they are underneath.
+"""
+
+import logging
+import os
+import re
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Problem, problem_response
+
+logger = logging.getLogger("service.access")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+
+
+class Gate:
+    """Wraps the application; nothing that happens inside gets past it as an exception."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        try:
+            await self.app(scope, receive, exchange.send)
+        except Exception as error:
+            logger.error(
+                "request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=True
+            )
+            if not exchange.status:
+                problem = Problem(500, "The server failed. The log has the request's id.")
+                response = problem_response(problem, exchange.request_id)
+                await response(scope, receive, exchange.send)
+        finally:
+            exchange.log()
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self.request_id = _request_id(scope)
+        self.status = 0
+        self.began = time.perf_counter()
+        self._send = send
+        scope["request_id"] = self.request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.request_id.encode()),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+        await self._send(message)
+
+    def log(self) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        fields: dict[str, Any] = {
+            "request_id": self.request_id,
+            "method": self.scope["method"][:16],
+            "route": route_of(self.scope),
+            "status": self.status,
+            "seconds": round(time.perf_counter() - self.began, 6),
+        }
+        logger.info("request", extra={"fields": fields})
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that answered; 'unmatched' bounds the labels."""
+    route = scope.get("route")
+    return getattr(route, "path", "unmatched")
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return os.urandom(8).hex()

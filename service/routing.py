@@ -1,0 +1,109 @@
+"""Routes as plain functions of a request, and their description for the OpenAPI document.
+
+An endpoint is `async def endpoint(request) -> Response`: bodies are read and checked by
+`service.bodies` and `service.schemas`, so FastAPI's own parsing is left out. `describe` says the
+same to the reader of `/docs` and to tools.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from service.errors import MEDIA_TYPE, title_of
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Schema = Mapping[str, Any]
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "maxItems": 10,
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+}
+
+
+class RawRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response, nothing in between."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+def new_router() -> APIRouter:
+    """Return a router of `RawRoute`s."""
+    return APIRouter(route_class=RawRoute)
+
+
+def json_response(content: object, status: int = 200, **headers: str) -> Response:
+    """Return JSON; numpy arrays are written as lists (they must be finite)."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, status, headers=headers or None, media_type="application/json")
+
+
+def describe(
+    summary: str,
+    *,
+    answer: Schema | None = None,
+    body: Schema | None = None,
+    body_types: tuple[str, ...] = ("application/json",),
+    example: object = None,
+    parameters: Mapping[str, tuple[str, Schema]] | None = None,
+    errors: tuple[int, ...] = (),
+    status: int = 200,
+    media_type: str = "application/json",
+    tag: str = "forecasts",
+) -> dict[str, Any]:
+    """Return the keyword arguments that document a route.
+
+    `parameters` maps a name to where it is (`path` or `query`) and its schema; `errors` are the
+    statuses of refusals beside those that every route can give.
+    """
+    extra: dict[str, Any] = {}
+    if body is not None:
+        content = {"schema": dict(body), **({"example": example} if example else {})}
+        extra["requestBody"] = {
+            "required": True,
+            "content": {kind: content if "json" in kind else {} for kind in body_types},
+        }
+    if parameters:
+        extra["parameters"] = [
+            {"name": name, "in": where, "required": where == "path", "schema": dict(schema)}
+            for name, (where, schema) in parameters.items()
+        ]
+    codes = {*errors, 400, 401, 403, 429, 500, 503}
+    if body is not None:
+        codes |= {408, 413, 415, 422}
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": "Success", "content": {media_type: {"schema": dict(answer or {})}}}
+    }
+    for code in sorted(codes):
+        responses[code] = {
+            "description": title_of(code),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return {
+        "summary": summary,
+        "responses": responses,
+        "openapi_extra": extra,
+        "tags": [tag],
+        "status_code": status,
+        "response_class": Response,
+    }

@@ -1,0 +1,477 @@
+"""What a request must look like: own strict checks that name the place and the limit.
+
+Numbers are numbers (no booleans, no strings), `null` in `y` is a missing value, unknown fields are
+refused. The result is a `ForecastRequest` of numpy arrays.
+"""
+
+import datetime
+import re
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from types import NoneType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import Problem, Report, kind_of, pointer, safe_key
+from service.settings import NAME_PATTERN, Settings
+from tcn.errors import DataError
+from tcn.series.frequency import parse_frequency
+
+FloatArray = NDArray[np.float64]
+Covariate = FloatArray | list[str | None]
+
+DEFAULT_QUANTILE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+MAX_SEASON_LENGTH = 10_000
+MAX_START = 2**53
+MODEL_NAME = re.compile(NAME_PATTERN[:-1] + r"(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
+
+_NUMBERS = frozenset({float, int})
+_NUMBERS_OR_NULL = frozenset({float, int, NoneType})
+_TEXTS_OR_NULL = frozenset({str, NoneType})
+_REQUEST_KEYS = frozenset(
+    {"series", "horizon", "quantile_levels", "model", "freq", "start", "tz", "season_length"}
+)
+_SERIES_KEYS = frozenset(
+    {
+        "id",
+        "start",
+        "freq",
+        "tz",
+        "y",
+        "past_covariates",
+        "future_covariates",
+        "static_covariates",
+    }
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FREQ = re.compile(r"[A-Za-z0-9-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Time of a series' first value: a whole number, or a stamp on the wall clock of `tz`."""
+
+    value: int | np.datetime64 = 0
+    tz: str | None = None
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it is a date; if not it is a step number."""
+        return isinstance(self.value, np.datetime64)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInput:
+    """One series of a request. `y` is (L,) with NaN for missing values."""
+
+    id: str
+    y: FloatArray
+    start: Start
+    freq: str | None
+    past_covariates: Mapping[str, Covariate] = field(default_factory=dict)
+    future_covariates: Mapping[str, Covariate] = field(default_factory=dict)
+    static_covariates: Mapping[str, float | str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRequest:
+    """A checked request for forecasts."""
+
+    model: str
+    series: list[SeriesInput]
+    horizon: int
+    quantile_levels: tuple[float, ...]
+    season_length: int | None
+
+    @property
+    def n_points(self) -> int:
+        """Observations in all series together."""
+        return sum(len(series.y) for series in self.series)
+
+
+def parse_forecast(body: object, settings: Settings) -> ForecastRequest:
+    """Check the body of POST /v1/forecast. Raises `Problem` 422 that names the places."""
+    if not isinstance(body, dict):
+        raise Problem(422, f"The body must be a JSON object, got {kind_of(body)}.")
+    report = Report()
+    refuse_unknown(body, _REQUEST_KEYS, (), report)
+    model = parse_model(body.get("model"), settings.default_model, report)
+    horizon = parse_int(body.get("horizon"), "horizon", 1, settings.max_horizon, report)
+    levels = parse_levels(body.get("quantile_levels"), settings.max_quantile_levels, report)
+    season_length = None
+    if body.get("season_length") is not None:
+        season_length = parse_int(
+            body["season_length"], "season_length", 1, MAX_SEASON_LENGTH, report
+        )
+    report.raise_if_any()
+    series = parse_series_list(body, horizon, settings, report)
+    report.raise_if_any()
+    return ForecastRequest(model, series, horizon, levels, season_length)
+
+
+def refuse_unknown(
+    body: Mapping[str, object], known: frozenset[str], where: tuple[str | int, ...], report: Report
+) -> None:
+    """Note every key of `body` that is not known."""
+    if body.keys() <= known:
+        return
+    place = pointer(*where) if where else "#"
+    for key in body:
+        if key not in known:
+            report.add(
+                place, f"unknown field {safe_key(key)}. Known fields: {', '.join(sorted(known))}."
+            )
+        if report.is_full:
+            return
+
+
+def parse_model(value: object, default: str, report: Report) -> str:
+    """Return a model name, `name` or `name/version`."""
+    if value is None:
+        return default
+    if isinstance(value, str) and MODEL_NAME.fullmatch(value):
+        return value
+    report.add(
+        "#/model",
+        "must be a name of at most 64 letters, digits, dots, dashes and underscores, as listed by"
+        " GET /v1/models.",
+    )
+    return default
+
+
+def parse_int(value: object, name: str, low: int, high: int, report: Report) -> int:
+    """Return a whole number in [low, high]."""
+    if type(value) is int and low <= value <= high:
+        return value
+    got = "nothing" if value is None else kind_of(value)
+    if type(value) is int:
+        got = "a smaller number" if value < low else "a larger number"
+    report.add(pointer(name), f"must be a whole number from {low} to {high:,}, got {got}.")
+    return low
+
+
+def parse_levels(value: object, most: int, report: Report) -> tuple[float, ...]:
+    """Return ascending quantile levels between 0 and 1."""
+    if value is None:
+        return DEFAULT_QUANTILE_LEVELS
+    where = "#/quantile_levels"
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        report.add(where, f"must be a list of 1 to {most} numbers between 0 and 1.")
+        return DEFAULT_QUANTILE_LEVELS
+    for index, level in enumerate(value):
+        if type(level) is not float or not 0.0 < level < 1.0:
+            report.add(f"{where}/{index}", "must be a number strictly between 0 and 1.")
+            return DEFAULT_QUANTILE_LEVELS
+    if any(b <= a for a, b in pairwise(value)):
+        report.add(where, "must ascend without repeats.")
+    return tuple(value)
+
+
+def parse_series_list(
+    body: Mapping[str, Any], horizon: int, settings: Settings, report: Report
+) -> list[SeriesInput]:
+    """Return the series of a request in any of the three forms: numbers, lists, objects."""
+    given = body.get("series")
+    if not isinstance(given, list) or not given:
+        got = "nothing" if given is None else kind_of(given)
+        if given == []:
+            got = "an empty list"
+        report.add(
+            "#/series", f"must be a list of numbers or of objects with 'id' and 'y', got {got}."
+        )
+        return []
+    shared = _Shared.parse(body, report)
+    if type(given[0]) not in (list, dict):
+        _check_sizes(1, horizon, settings)
+        y = parse_values(given, ("series",), report)
+        _check_points(len(y), settings)
+        return [shared.series("0", y)]
+    _check_sizes(len(given), horizon, settings)
+    if body.get("start") is not None:
+        report.add("#/start", "belongs into each series when there are many.")
+    series = []
+    points = 0
+    for index, item in enumerate(given):
+        parsed = _parse_item(item, index, horizon, shared, settings, report)
+        points += len(parsed.y)
+        _check_points(points, settings)
+        series.append(parsed)
+        if report.is_full:
+            break
+    _refuse_repeated_ids(series, report)
+    return series
+
+
+def _check_sizes(n_series: int, horizon: int, settings: Settings) -> None:
+    if n_series > settings.max_series:
+        raise Problem(
+            422, f"A request may hold {settings.max_series:,} series, got {n_series:,}. Split it."
+        )
+    if n_series * horizon > settings.max_forecast_values:
+        raise Problem(
+            422,
+            f"Series times horizon may be {settings.max_forecast_values:,}, got"
+            f" {n_series * horizon:,}. Split the request.",
+        )
+
+
+def _check_points(points: int, settings: Settings) -> None:
+    if points > settings.max_points:
+        raise Problem(
+            422, f"A request may hold {settings.max_points:,} values; this one has more. Split it."
+        )
+
+
+def _refuse_repeated_ids(series: list[SeriesInput], report: Report) -> None:
+    seen: set[str] = set()
+    for index, item in enumerate(series):
+        if item.id in seen:
+            report.add(pointer("series", index, "id"), "is the id of an earlier series too.")
+        if report.is_full:
+            return
+        seen.add(item.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Fields of the request that hold for every series that does not say otherwise."""
+
+    start: Start
+    freq: str | None
+    tz: str | None
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any], report: Report) -> "_Shared":
+        freq = parse_freq(body.get("freq"), ("freq",), report)
+        tz = parse_tz(body.get("tz"), ("tz",), report)
+        return cls(parse_start(body.get("start"), freq, tz, ("start",), report), freq, tz)
+
+    def series(self, series_id: str, y: FloatArray) -> SeriesInput:
+        return SeriesInput(series_id, y, self.start, self.freq)
+
+
+def _parse_item(
+    item: object, index: int, horizon: int, shared: _Shared, settings: Settings, report: Report
+) -> SeriesInput:
+    """Return one series of many; a wrong one is noted and returned empty."""
+    where: tuple[str | int, ...] = ("series", index)
+    if type(item) is list:
+        return shared.series(str(index), parse_values(item, where, report))
+    if type(item) is not dict:
+        report.add(pointer(*where), f"must be an object with 'id' and 'y', got {kind_of(item)}.")
+        return shared.series(str(index), np.empty(0))
+    refuse_unknown(item, _SERIES_KEYS, where, report)
+    y = parse_values(item.get("y"), (*where, "y"), report)
+    series_id, freq, tz = item.get("id"), item.get("freq"), item.get("tz")
+    freq = shared.freq if freq is None else parse_freq(freq, (*where, "freq"), report)
+    tz = shared.tz if tz is None else parse_tz(tz, (*where, "tz"), report)
+    covariates = _Covariates(where, settings.max_covariates, report)
+    has_covariates = not item.keys().isdisjoint(_COVARIATE_KEYS)
+    return SeriesInput(
+        str(index) if series_id is None else _parse_id(series_id, where, settings, report),
+        y,
+        parse_start(item.get("start"), freq, tz, (*where, "start"), report),
+        freq,
+        **(covariates.parse(item, len(y), horizon) if has_covariates else {}),
+    )
+
+
+_COVARIATE_KEYS = frozenset({"past_covariates", "future_covariates", "static_covariates"})
+
+
+def _parse_id(
+    value: object, where: tuple[str | int, ...], settings: Settings, report: Report
+) -> str:
+    place = pointer(*where, "id")
+    if not isinstance(value, str):
+        report.add(place, f"must be a string, got {kind_of(value)}.")
+        return ""
+    if not 1 <= len(value) <= settings.max_id_length or _CONTROL.search(value):
+        report.add(
+            place,
+            f"must have 1 to {settings.max_id_length} characters and no control characters.",
+        )
+    return value
+
+
+def parse_values(
+    values: object, where: tuple[str | int, ...], report: Report, *, may_be_missing: bool = False
+) -> FloatArray:
+    """Return numbers as (L,) float64, null as NaN; wrong elements are noted by index."""
+    if type(values) is not list:
+        got = "nothing" if values is None else kind_of(values)
+        report.add(pointer(*where), f"must be a list of numbers, got {got}.")
+        return np.empty(0)
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS and kinds:
+        return np.array(values, dtype=np.float64)
+    if not kinds <= _NUMBERS_OR_NULL:
+        _note_wrong_numbers(values, where, report)
+        return np.empty(0)
+    if not kinds:
+        report.add(pointer(*where), "must hold at least one value, got an empty list.")
+    elif kinds == {NoneType} and not may_be_missing:
+        report.add(pointer(*where), "has only missing values; at least one number is needed.")
+    return np.array(values, dtype=np.float64)
+
+
+def _note_wrong_numbers(values: list[object], where: tuple[str | int, ...], report: Report) -> None:
+    for index, value in enumerate(values):
+        if type(value) not in _NUMBERS_OR_NULL:
+            report.add(pointer(*where, index), f"must be a number or null, got {kind_of(value)}.")
+        if report.is_full:
+            return
+
+
+def parse_start(
+    value: object, freq: str | None, tz: str | None, where: tuple[str | int, ...], report: Report
+) -> Start:
+    """Return the time of the first value: a whole number, a date or a date and time."""
+    if value is None:
+        return Start()
+    if type(value) is int and abs(value) <= MAX_START:
+        return Start(value)
+    stamp = _stamp_of(value) if isinstance(value, str) and len(value) <= 40 else None
+    if stamp is None or not 1678 <= stamp.year <= 2261:
+        report.add(
+            pointer(*where),
+            "must be a whole number, or an ISO 8601 date or date and time in the years 1678 to"
+            " 2261.",
+        )
+        return Start()
+    if freq is None:
+        report.add(pointer(*where), "is a date, so 'freq' is needed too, such as 'D' or 'MS'.")
+    if stamp.tzinfo is not None:
+        tz = tz or _offset_of(stamp)
+        stamp = to_zone(stamp, tz)
+    return Start(np.datetime64(stamp.replace(tzinfo=None), "ns"), tz)
+
+
+def _stamp_of(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _offset_of(stamp: datetime.datetime) -> str:
+    minutes = round(cast("datetime.timedelta", stamp.utcoffset()).total_seconds() / 60)
+    sign = "-" if minutes < 0 else "+"
+    return "UTC" if minutes == 0 else f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def to_zone(stamp: datetime.datetime, tz: str) -> datetime.datetime:
+    """Return an aware stamp on the wall clock of `tz`, which may be a fixed offset."""
+    if tz[0] in "+-":
+        return stamp
+    return stamp.astimezone(zoneinfo.ZoneInfo(tz))
+
+
+def parse_freq(value: object, where: tuple[str | int, ...], report: Report) -> str | None:
+    """Return the canonical name of a frequency."""
+    if value is None:
+        return None
+    if isinstance(value, str) and _FREQ.fullmatch(value):
+        try:
+            return parse_frequency(value).name
+        except DataError:
+            pass
+    report.add(pointer(*where), "must be a frequency such as 'h', 'D', '15min', 'W' or 'MS'.")
+    return None
+
+
+def parse_tz(value: object, where: tuple[str | int, ...], report: Report) -> str | None:
+    """Return the name of a time zone."""
+    if value is None:
+        return None
+    if isinstance(value, str) and value in _zones():
+        return value
+    report.add(pointer(*where), "must be the name of a time zone such as 'Europe/Berlin'.")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+@dataclass(frozen=True, slots=True)
+class _Covariates:
+    """Reads the covariates of one series."""
+
+    where: tuple[str | int, ...]
+    most: int
+    report: Report
+
+    def parse(self, item: Mapping[str, Any], length: int, horizon: int) -> dict[str, Any]:
+        return {
+            "past_covariates": self._columns(item, "past_covariates", length, length),
+            "future_covariates": self._columns(
+                item, "future_covariates", length + horizon, length + 10 * horizon
+            ),
+            "static_covariates": self._static(item.get("static_covariates")),
+        }
+
+    def _columns(
+        self, item: Mapping[str, Any], kind: str, low: int, high: int
+    ) -> dict[str, Covariate]:
+        columns = self._mapping(item.get(kind), kind)
+        return {
+            name: self._column(values, (*self.where, kind, name), low, high)
+            for name, values in columns.items()
+        }
+
+    def _mapping(self, value: object, kind: str) -> dict[str, Any]:
+        place = pointer(*self.where, kind)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.report.add(place, f"must be an object of names, got {kind_of(value)}.")
+            return {}
+        if len(value) > self.most:
+            self.report.add(place, f"may have {self.most} covariates, got {len(value):,}.")
+            return {}
+        for name in value:
+            if not 1 <= len(name) <= 64 or _CONTROL.search(name):
+                self.report.add(place, "names must have 1 to 64 characters.")
+                return {}
+        return value
+
+    def _column(
+        self, values: object, where: tuple[str | int, ...], low: int, high: int
+    ) -> Covariate:
+        column: Covariate
+        if type(values) is list and str in (kinds := set(map(type, values))):
+            column = self._texts(values, kinds, where)
+        else:
+            column = parse_values(values, where, self.report, may_be_missing=True)
+        if len(column) and not low <= len(column) <= high:
+            need = f"{low:,}" if low == high else f"at least {low:,}"
+            self.report.add(pointer(*where), f"has {len(column):,} values; {need} are needed.")
+        return column
+
+    def _texts(
+        self, values: list[Any], kinds: set[type], where: tuple[str | int, ...]
+    ) -> Covariate:
+        if kinds <= _TEXTS_OR_NULL and all(v is None or len(v) <= 64 for v in values):
+            return values
+        self.report.add(
+            pointer(*where), "must be all numbers, or all strings of at most 64 characters."
+        )
+        return []
+
+    def _static(self, value: object) -> dict[str, float | str | None]:
+        fields = self._mapping(value, "static_covariates")
+        for name, item in fields.items():
+            is_text = isinstance(item, str) and len(item) <= 64
+            if not is_text and type(item) not in _NUMBERS_OR_NULL:
+                self.report.add(
+                    pointer(*self.where, "static_covariates", name),
+                    "must be a number, a string of at most 64 characters, or null.",
+                )
+        return fields

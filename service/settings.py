@@ -1,0 +1,118 @@
+"""Every setting of the service, with a safe default; environment variables begin with `TCN_`.
+
+`Settings.from_environment` refuses a `TCN_` variable that names no setting, so that a typing
+mistake in an operator's file is an error at the start and not a default in silence.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tcn.errors import ConfigError
+
+PREFIX = "TCN_"
+MIB = 2**20
+LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class Settings(BaseSettings):
+    """All settings. Sizes are in bytes and times in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that answer requests.")
+    root_path: str = Field("", description="Path prefix that a proxy strips.")
+    store: Path = Field(Path("models"), description="Directory of the models.")
+    default_model: str = Field(
+        "zero", pattern=NAME_PATTERN, description="Model of requests that name none."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of the log lines.")
+
+    max_body_bytes: int = Field(32 * MIB, ge=1, description="Request body as sent.")
+    max_decoded_bytes: int = Field(256 * MIB, ge=1, description="Request body once decompressed.")
+    max_upload_bytes: int = Field(100 * MIB, ge=1, description="Uploaded CSV file.")
+    max_held_bytes: int = Field(
+        1024 * MIB, ge=1, description="Bodies of all running requests together."
+    )
+    max_series: int = Field(10_000, ge=1, description="Series in one request.")
+    max_points: int = Field(5_000_000, ge=1, description="Values in one request.")
+    max_horizon: int = Field(10_000, ge=1, le=10_000, description="Steps to forecast.")
+    max_forecast_values: int = Field(
+        1_000_000, ge=1, description="Series times horizon in one request."
+    )
+    max_quantile_levels: int = Field(99, ge=1, le=99, description="Quantile levels.")
+    max_id_length: int = Field(256, ge=1, le=4096, description="Characters of a series id.")
+    max_covariates: int = Field(64, ge=0, le=512, description="Covariates of one kind.")
+
+    queue_size: int = Field(100, ge=1, description="Requests that may wait or run at once.")
+    batch_size: int = Field(256, ge=1, le=4096, description="Series that are forecast together.")
+    engine_threads: int = Field(
+        1, ge=1, le=64, description="Threads that run the networks, in each worker process."
+    )
+    torch_threads: int = Field(1, ge=1, le=256, description="Processor threads of one forecast.")
+    model_memory_bytes: int = Field(
+        2048 * MIB, ge=1, description="Weights that stay loaded, in each worker process."
+    )
+
+    header_timeout_s: float = Field(5.0, gt=0, description="Time to send the request's head.")
+    body_timeout_s: float = Field(30.0, gt=0, description="Time to send the request's body.")
+    keep_alive_s: float = Field(15.0, gt=0, description="Idle time between two requests.")
+    max_header_bytes: int = Field(64 * 1024, ge=1024, description="Request line and headers.")
+    drain_delay_s: float = Field(
+        0.5, ge=0, description="Time from 'not ready' to the closed port after SIGTERM."
+    )
+    drain_timeout_s: float = Field(30.0, gt=0, description="Time for running requests to end.")
+
+    @field_validator("store")
+    @classmethod
+    def _absolute(cls, store: Path) -> Path:
+        return store.expanduser().absolute()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return self.host in LOCAL_HOSTS
+
+    @classmethod
+    def from_environment(
+        cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ
+    ) -> Self:
+        """Read the `TCN_` variables; `overrides` (the command line) win. Raises `ConfigError`."""
+        for key in environ:
+            name = key.removeprefix(PREFIX).lower()
+            if key.startswith(PREFIX) and name not in cls.model_fields:
+                raise ConfigError(
+                    f"Unknown setting {key}. Known settings: "
+                    f"{', '.join(PREFIX + known.upper() for known in sorted(cls.model_fields))}."
+                )
+        try:
+            return cls(**dict(overrides or {}))
+        except ValidationError as error:
+            raise ConfigError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """Say in one line per setting what is wrong; the values are not repeated (secrets)."""
+    parts = [
+        f"Setting {PREFIX}{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}."
+        for item in error.errors(include_url=False, include_input=False)
+    ]
+    return " ".join(parts)
+
+
+def limits(settings: Settings) -> dict[str, Any]:
+    """Return the limits that a client can run into, by name of the setting."""
+    names = [name for name in Settings.model_fields if name.startswith("max_")]
+    return {
+        **{name: getattr(settings, name) for name in sorted(names)},
+        "queue_size": settings.queue_size,
+        "body_timeout_s": settings.body_timeout_s,
+        "header_timeout_s": settings.header_timeout_s,
+    }

@@ -1,0 +1,41 @@
+"""Times in answers: whole numbers, dates, or ISO 8601 with the offset of their zone."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcn.series.zones import to_wall
+
+Unit = Literal["D", "s", "ms", "us", "ns"]
+
+
+def stamps(times: NDArray[Any], tz: str | None) -> list[Any]:
+    """Write times (H,): numbers as they are, UTC stamps on the wall clock of `tz`.
+
+    >>> stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None)
+    ['2024-01-01', '2024-02-01']
+    """
+    if not np.issubdtype(times.dtype, np.datetime64):
+        return list(times.tolist())
+    if tz is None:
+        return _texts(times, "D")
+    if tz == "UTC":
+        return [f"{text}Z" for text in _texts(times, "s")]
+    wall = to_wall(times, tz)
+    minutes = ((wall - times) // np.timedelta64(1, "m")).astype(int)
+    return [text + _offset(minute) for text, minute in zip(_texts(wall, "s"), minutes, strict=True)]
+
+
+def _texts(times: NDArray[Any], coarsest: Unit) -> list[str]:
+    """Write stamps in the coarsest unit that shows all of them whole."""
+    units: tuple[Unit, ...] = ("D", "s", "ms", "us", "ns")
+    for unit in units[units.index(coarsest) :]:
+        if (times.astype(f"datetime64[{unit}]") == times).all():
+            return list(np.datetime_as_string(times, unit).tolist())
+    return []
+
+
+def _offset(minutes: int) -> str:
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"

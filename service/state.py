@@ -1,0 +1,102 @@
+"""What the routes of one application share: settings, models, engine, readiness."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from starlette.requests import Request
+
+import tcn
+from service.bodies import BodyReader, ByteBudget
+from service.engine import Engine, Predictor
+from service.errors import Problem
+from service.schemas import ForecastRequest, SeriesInput, Start
+from service.settings import Settings
+from service.store import ModelStore
+
+logger = logging.getLogger(__name__)
+
+WARM_UP_RETRY_S = 5.0
+
+
+@dataclass
+class Readiness:
+    """Whether requests should be sent here, and if not, why."""
+
+    is_warm: bool = False
+    is_draining: bool = False
+    reason: str = "The default model has not answered its first forecast yet."
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a load balancer should send requests."""
+        return self.is_warm and not self.is_draining
+
+
+@dataclass
+class ServiceState:
+    """Everything that lives as long as the application does."""
+
+    settings: Settings
+    store: ModelStore
+    engine: Engine
+    bodies: BodyReader
+    readiness: Readiness = field(default_factory=Readiness)
+
+    @classmethod
+    def build(cls, settings: Settings, load: Callable[[str | Path], Predictor]) -> "ServiceState":
+        """Make the parts from the settings; the engine's threads start."""
+        store = ModelStore(
+            settings.store, load, bundled_models(), memory_bytes=settings.model_memory_bytes
+        )
+        engine = Engine(settings.queue_size, settings.batch_size, settings.engine_threads)
+        bodies = BodyReader(
+            settings.max_body_bytes,
+            settings.max_decoded_bytes,
+            settings.body_timeout_s,
+            ByteBudget(settings.max_held_bytes),
+        )
+        return cls(settings, store, engine, bodies)
+
+    async def warm_up(self) -> None:
+        """Forecast with the default model until it works; then the service is ready."""
+        while not self.readiness.is_warm:
+            try:
+                _, predictor = await self.store.get(self.settings.default_model)
+                await self.engine.forecast(predictor, _warm_up_request(self.settings))
+            except Problem as problem:
+                self.readiness.reason = problem.detail
+                logger.warning("Not ready: %s", problem.detail)
+                await asyncio.sleep(WARM_UP_RETRY_S)
+            else:
+                self.readiness.is_warm = True
+                self.readiness.reason = ""
+
+
+def state_of(request: Request) -> ServiceState:
+    """Return the state of the application that a request came to."""
+    return cast("ServiceState", request.app.state.service)
+
+
+def _warm_up_request(settings: Settings) -> ForecastRequest:
+    y = np.sin(np.arange(64) * (2 * np.pi / 8))
+    series = [SeriesInput("warm-up", y, Start(), None)]
+    return ForecastRequest(settings.default_model, series, 8, (0.1, 0.5, 0.9), None)
+
+
+def bundled_models() -> tuple[str, ...]:
+    """Return the names of the models that come with the package."""
+    weights = Path(tcn.__path__[0]) / "weights"
+    if not weights.is_dir():
+        return ()
+    found = (item.name for item in weights.iterdir() if (item / "manifest.json").is_file())
+    return tuple(sorted(found))
+
+
+def load_forecaster(name: str | Path) -> Any:
+    """Load a forecaster by name or path, with the library."""
+    return tcn.load(name)

@@ -1,0 +1,407 @@
+"""Models by name: a directory of checkpoints, looked at afresh for every request.
+
+    models/
+      sales/                 a model: config.json, weights.safetensors, manifest.json
+      energy/1/, energy/2/   versions of one; `energy` means the newest, `energy/1` the first
+      .aliases.json          {"live": "energy/1"}; an alias of a model's own name pins a version
+
+A name is looked up as an alias, then in the directory, then among the models of the package.
+A changed manifest is a changed model: it is loaded again, in every process, without a restart.
+Names follow one pattern, links are refused, so no name leads out of the directory.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from service.engine import Predictor
+from service.errors import Problem
+from service.settings import NAME_PATTERN
+from tcn.checkpoint import read_checkpoint
+from tcn.checkpoint.atomic import write_file
+from tcn.errors import CheckpointError, TcnError
+
+MANIFEST = "manifest.json"
+ALIASES = ".aliases.json"
+MAX_ALIASES = 1000
+CHECKS_PER_LISTING = 32
+
+_NAME = re.compile(NAME_PATTERN)
+
+Stamp = tuple[int, ...]
+Loader = Callable[[str | Path], Predictor]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that exists: its full name (`sales`, `energy/2`), place and state on the disk.
+
+    `path` is None for a model of the package.
+    """
+
+    name: str
+    path: Path | None
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    stamp: Stamp
+    predictor: Predictor
+    size: int
+
+
+class ModelStore:
+    """The models of one directory and of the package; at most `memory_bytes` stay loaded."""
+
+    def __init__(
+        self, root: Path, load: Loader, bundled: tuple[str, ...] = (), memory_bytes: int = 2**31
+    ) -> None:
+        self.root = root
+        self.bundled = bundled
+        self.memory_bytes = memory_bytes
+        self._load = load
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._broken: dict[str, tuple[Stamp, str]] = {}
+        self._aliases: tuple[Stamp, dict[str, str]] = ((), {})
+        self._versions: dict[str, tuple[Stamp, list[str]]] = {}
+        self._lock = threading.Lock()
+
+    def resolve(self, name: str) -> ModelRef:
+        """Find a model by name. Raises `Problem` 404."""
+        target = self.aliases().get(name, name)
+        ref = self._find(target)
+        if ref is None:
+            raise unknown_model()
+        return ref
+
+    def _find(self, name: str) -> ModelRef | None:
+        head, _, version = name.partition("/")
+        if not _NAME.fullmatch(head) or (version and not _NAME.fullmatch(version)):
+            return None
+        path = self.root / head
+        if not version:
+            stamp = _stamp(path / MANIFEST)
+            if stamp and _is_own_directory(path):
+                return ModelRef(head, path, stamp)
+            versions = self.versions(head)
+            if versions:
+                version = versions[-1]
+            elif head in self.bundled:
+                return ModelRef(head, None, ())
+            else:
+                return None
+        place = path / version
+        stamp = _stamp(place / MANIFEST)
+        if not stamp or not (_is_own_directory(path) and _is_own_directory(place)):
+            return None
+        return ModelRef(f"{head}/{version}", place, stamp)
+
+    def versions(self, name: str) -> list[str]:
+        """Return the versions of a model, the newest last; empty if it has none."""
+        path = self.root / name
+        stamp = _stamp(path)
+        if not stamp or not _is_own_directory(path):
+            return []
+        known = self._versions.get(name)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        found = [
+            entry.name
+            for entry in _entries(path)
+            if _NAME.fullmatch(entry.name) and (Path(entry.path) / MANIFEST).is_file()
+        ]
+        found.sort(key=_natural)
+        self._versions[name] = (stamp, found)
+        return found
+
+    async def get(self, name: str) -> tuple[ModelRef, Predictor]:
+        """Return a model ready to forecast; it is loaded in a thread when it is not yet.
+
+        Raises `Problem`: 404 for an unknown name, 422 for a model that is broken.
+        """
+        ref = self.resolve(name)
+        loaded = self._loaded.get(ref.name)
+        if loaded is not None and loaded.stamp == ref.stamp:
+            return ref, loaded.predictor
+        return ref, await asyncio.to_thread(self.load, ref)
+
+    def load(self, ref: ModelRef) -> Predictor:
+        """Load a model now, or return it if it is loaded. Raises `Problem` 422 when broken."""
+        with self._lock:
+            loaded = self._loaded.get(ref.name)
+            if loaded is not None and loaded.stamp == ref.stamp:
+                self._loaded.move_to_end(ref.name)
+                return loaded.predictor
+            self._refuse_broken(ref)
+            try:
+                predictor = self._load(ref.name if ref.path is None else ref.path)
+            except TcnError as error:
+                self._broken[ref.name] = (ref.stamp, self._sentence(error))
+                self._loaded.pop(ref.name, None)
+                self._refuse_broken(ref)
+                raise
+            self._keep(ref, predictor)
+            return predictor
+
+    def _refuse_broken(self, ref: ModelRef) -> None:
+        reason = self.broken_reason(ref)
+        if reason is not None:
+            raise Problem(422, f"The model {ref.name!r} is broken. {reason}")
+
+    def broken_reason(self, ref: ModelRef) -> str | None:
+        """Say why a model could not be loaded; None if it could or was not tried."""
+        stamp, reason = self._broken.get(ref.name, ((), ""))
+        return reason if reason and stamp == ref.stamp else None
+
+    def _sentence(self, error: TcnError) -> str:
+        """Return the error's text without the directory that the store is in."""
+        return str(error).replace(f"{self.root}{os.sep}", "").replace(str(self.root), "the store")
+
+    def _keep(self, ref: ModelRef, predictor: Predictor) -> None:
+        self._loaded[ref.name] = _Loaded(ref.stamp, predictor, _size_of(predictor))
+        self._loaded.move_to_end(ref.name)
+        while len(self._loaded) > 1 and self.loaded_bytes > self.memory_bytes:
+            self._loaded.popitem(last=False)
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Weights in memory."""
+        return sum(item.size for item in list(self._loaded.values()))
+
+    def names(self) -> list[str]:
+        """Return the full names of all models, versions apart, without loading any."""
+        found = []
+        for entry in sorted(_entries(self.root), key=lambda entry: entry.name):
+            if not _NAME.fullmatch(entry.name):
+                continue
+            if (Path(entry.path) / MANIFEST).is_file():
+                found.append(entry.name)
+            else:
+                found += [f"{entry.name}/{version}" for version in self.versions(entry.name)]
+        return found + [name for name in self.bundled if name not in found]
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Describe all models; those that are new are loaded once, to see whether they work."""
+        described = []
+        checks = CHECKS_PER_LISTING
+        for name in self.names():
+            ref = self._find(name)
+            if ref is None:
+                continue
+            if self._is_unchecked(ref) and checks > 0:
+                checks -= 1
+                with contextlib.suppress(Problem):
+                    self.load(ref)
+            described.append(self.describe(ref))
+        return described
+
+    def _is_unchecked(self, ref: ModelRef) -> bool:
+        loaded = self._loaded.get(ref.name)
+        is_loaded = loaded is not None and loaded.stamp == ref.stamp
+        return not is_loaded and self.broken_reason(ref) is None
+
+    def describe(self, ref: ModelRef) -> dict[str, Any]:
+        """Say what a model is, from its files: nothing is loaded."""
+        pointing = sorted(alias for alias, target in self.aliases().items() if target == ref.name)
+        described: dict[str, Any] = {"name": ref.name, "status": "ready", "aliases": pointing}
+        reason = self.broken_reason(ref)
+        if reason is None and ref.path is not None:
+            try:
+                return described | _facts(ref.path)
+            except CheckpointError as error:
+                reason = self._sentence(error)
+        if reason is not None:
+            return described | {"status": "broken", "reason": reason}
+        return described | _manifest_of(self._loaded.get(ref.name))
+
+    def aliases(self) -> dict[str, str]:
+        """Return all aliases and the models they stand for."""
+        path = self.root / ALIASES
+        stamp = _stamp(path)
+        if stamp != self._aliases[0]:
+            self._aliases = (stamp, _read_aliases(path) if stamp else {})
+        return self._aliases[1]
+
+    def set_alias(self, alias: str, target: str) -> None:
+        """Let `alias` stand for the model `target` from now on, in every process."""
+        if not _NAME.fullmatch(alias):
+            raise Problem(
+                422, "An alias has at most 64 letters, digits, dots, dashes, underscores."
+            )
+        with self.changing():
+            ref = self._find(target)
+            if ref is None:
+                raise unknown_model()
+            aliases = dict(self.aliases())
+            if self._find(alias) is not None and ref.name.partition("/")[0] != alias:
+                raise Problem(422, "A model has this name already. Choose another alias.")
+            aliases[alias] = ref.name
+            if len(aliases) > MAX_ALIASES:
+                raise Problem(422, f"There may be {MAX_ALIASES:,} aliases. Delete one first.")
+            write_file(self.root / ALIASES, orjson.dumps(aliases))
+
+    def delete_alias(self, alias: str) -> None:
+        """Forget an alias. Raises `Problem` 404."""
+        with self.changing():
+            aliases = dict(self.aliases())
+            if aliases.pop(alias, None) is None:
+                raise Problem(404, "There is no alias of this name.")
+            write_file(self.root / ALIASES, orjson.dumps(aliases))
+
+    def delete(self, name: str) -> None:
+        """Remove a model, or all versions of one. Raises `Problem` 404, 409 or 422."""
+        with self.changing():
+            path = self._deletable(name)
+            users = [
+                alias
+                for alias, target in self.aliases().items()
+                if target == name or target.startswith(f"{name}/")
+            ]
+            if users:
+                raise Problem(409, f"Aliases stand for this model: {', '.join(users[:5])}.")
+            trash = self.root / f".trash-{uuid.uuid4().hex}"
+            path.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+        for loaded in list(self._loaded):
+            if loaded == name or loaded.startswith(f"{name}/"):
+                self._loaded.pop(loaded, None)
+
+    def _deletable(self, name: str) -> Path:
+        head, _, version = name.partition("/")
+        if not _NAME.fullmatch(head) or (version and not _NAME.fullmatch(version)):
+            raise unknown_model()
+        path = self.root / head / version if version else self.root / head
+        exists = _is_own_directory(path) and (
+            _stamp(path / MANIFEST) or (not version and self.versions(head))
+        )
+        if not exists and name in self.bundled:
+            raise Problem(422, "This model is part of the installation and cannot be deleted.")
+        if not exists or not _is_own_directory(self.root / head):
+            raise unknown_model()
+        return path
+
+    def publish(self, made: Path, name: str, version: str | None = None) -> str:
+        """Move a whole model directory into the store as a version of `name`; return its name.
+
+        Without `version` it becomes the next number. Raises `Problem` 422 when it is taken.
+        """
+        with self.changing():
+            parent = self.root / name
+            if _stamp(parent / MANIFEST):
+                raise Problem(422, "A model without versions has this name. Choose another one.")
+            parent.mkdir(exist_ok=True)
+            taken = self.versions(name)
+            if version is None:
+                numbers = [int(item) for item in taken if item.isdecimal()]
+                version = str(max(numbers, default=0) + 1)
+            if (parent / version).exists():
+                raise Problem(422, f"The model has a version {version!r} already.")
+            made.rename(parent / version)
+        return f"{name}/{version}"
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the store's lock, over all processes, while something is changed."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise Problem(507, f"The store cannot be written: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        except (OSError, CheckpointError) as error:
+            reason = getattr(error, "strerror", None) or "the disk refuses it"
+            raise Problem(507, f"The store cannot be written: {reason}.") from error
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half deleted."""
+        for entry in _entries(self.root):
+            if entry.name.startswith(".trash-"):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def unknown_model() -> Problem:
+    """Return the refusal of a model name that is not there."""
+    return Problem(404, "There is no model of this name. GET /v1/models lists them.")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    checkpoint = read_checkpoint(path)
+    config = checkpoint.config
+    return {
+        "kind": checkpoint.kind,
+        "parameters": checkpoint.n_parameters,
+        "created": checkpoint.manifest.get("created"),
+        "horizon": config.get("horizon"),
+        "context_length": config.get("context_length"),
+        "info": dict(checkpoint.info),
+    }
+
+
+def _manifest_of(loaded: _Loaded | None) -> dict[str, Any]:
+    manifest = getattr(loaded.predictor, "manifest", None) if loaded is not None else None
+    if not isinstance(manifest, Mapping):
+        return {}
+    keys = ("created", "parameters", "version")
+    return {key: manifest[key] for key in keys if key in manifest}
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return what changes when a file does; empty if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  on the path of every request
+    except (OSError, ValueError):
+        return ()
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _is_own_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _entries(path: Path) -> list["os.DirEntry[str]"]:
+    """Return the real directories inside `path`."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+
+
+def _read_aliases(path: Path) -> dict[str, str]:
+    try:
+        values = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {key: value for key, value in values.items() if isinstance(value, str)}
+
+
+def _size_of(predictor: Predictor) -> int:
+    network = getattr(predictor, "network", None)
+    if network is None:
+        return 0
+    tensors = network.state_dict().values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

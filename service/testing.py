@@ -1,0 +1,89 @@
+"""A forecaster that costs nothing, for tests and benchmarks of the service itself.
+
+`python -m service.testing` serves like `python -m service`, with this double behind every name.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from service import logs
+from service.__main__ import parser
+from service.server import serve
+from service.settings import Settings
+from tcn.errors import DataError
+from tcn.series import Forecast, Panel
+
+POISON = 666.0
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class LastValue:
+    """Forecasts the last observed value, with quantiles around it.
+
+    A series that holds `POISON` is refused; `delay_s` is how long every batch takes.
+    """
+
+    name: str = "zero"
+    delay_s: float = 0.0
+
+    def predict(
+        self,
+        panel: Panel,
+        horizon: int | None = None,
+        quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
+        *,
+        season_length: int | None = None,
+    ) -> Forecast:
+        """Return the last value of each series for all steps; `season_length` shifts it."""
+        poisoned = np.flatnonzero(panel.values == POISON)
+        if poisoned.size:
+            row = int(np.searchsorted(panel.offsets, poisoned[0], side="right")) - 1
+            raise DataError(f"Series {str(panel.ids[row])!r} has a value that cannot be forecast.")
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        steps = horizon or 1
+        last = _last_observed(panel) + (season_length or 0)
+        with np.errstate(over="ignore"):
+            spread = np.asarray(quantile_levels) - 0.5
+            mean = np.repeat(last[:, None], steps, axis=1)
+            quantiles = mean[:, :, None] + np.abs(mean)[:, :, None] * spread * 4
+        return Forecast(
+            ids=panel.ids,
+            times=panel.future_times(steps),
+            mean=mean,
+            quantiles=quantiles,
+            quantile_levels=quantile_levels,
+            freq=panel.freq,
+            tz=panel.tz,
+        )
+
+
+def _last_observed(panel: Panel) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    where = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
+    positions = np.maximum.reduceat(where, panel.offsets[:-1])
+    return panel.values[positions]
+
+
+def load_double(name: str | Path) -> LastValue:
+    """Stand for `tcn.load`."""
+    return LastValue(str(name))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the double."""
+    options = vars(parser().parse_args(arguments))
+    given = {key: value for key, value in options.items() if value is not None}
+    settings = Settings.from_environment(given)
+    logs.configure(settings.log_format)
+    serve(settings, load_double)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
