@@ -61,7 +61,8 @@ class Covariates:
     def __getitem__(self, index: int) -> NDArray[np.float64]:
         """The (K, rows) values of one series; (K,) if static."""
         if self.offsets is None:
-            return self.values[index]
+            row: NDArray[np.float64] = self.values[index]
+            return row
         index = range(len(self))[index]
         return self.values[:, self.offsets[index] : self.offsets[index + 1]]
 

@@ -15,7 +15,7 @@ Three families of time arithmetic:
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from tcn.errors import DataError
 from tcn.series.zones import Stamps, to_utc, to_wall
 
 Family = Literal["step", "fixed", "day", "business", "month"]
-Times = NDArray[np.datetime64] | NDArray[np.int64]
+Times = NDArray[Any]  # datetime64[ns] in UTC, or int64 steps
 
 NANOSECONDS = {
     "ns": 1,
@@ -102,17 +102,20 @@ class Frequency:
         """Whole steps from `starts` to `stamps`, rounded down where a stamp is off the grid."""
         if not np.issubdtype(starts.dtype, np.datetime64):
             size = self.size if self.family == "step" else 1
-            return (stamps.astype(np.int64) - starts.astype(np.int64)) // np.int64(size)
+            return _whole(stamps, starts, size)
         if self.family == "fixed":
-            return (stamps.astype(np.int64) - starts.astype(np.int64)) // np.int64(self.size)
+            return _whole(stamps, starts, self.size)
         first = to_wall(starts.astype("datetime64[ns]"), tz).astype("datetime64[D]")
         last = to_wall(stamps.astype("datetime64[ns]"), tz).astype("datetime64[D]")
         if self.family == "month":
             months = last.astype("datetime64[M]") - first.astype("datetime64[M]")
-            return months.astype(np.int64) // self.size
+            n_months: NDArray[np.int64] = months.astype(np.int64)
+            return n_months // self.size
         if self.family == "business":
-            return np.busday_count(first, last).astype(np.int64) // self.size
-        return (last - first).astype(np.int64) // self.size
+            days = np.busday_count(first, last).astype(np.int64)
+        else:
+            days = (last - first).astype(np.int64)
+        return days // self.size
 
     @property
     def season_length(self) -> int:
@@ -136,24 +139,28 @@ class Frequency:
 
     def _shift_fixed(self, stamps: Stamps, steps: NDArray[np.int64]) -> Stamps:
         if steps.size and stamps.size:
-            reach = int(np.abs(steps).max()) * self.size
-            if reach > 2 * (int(np.int64(LAST_DAY.astype(np.int64))) * DAY):
+            farthest = int(np.abs(stamps.astype(np.int64)).max())
+            if farthest + int(np.abs(steps).max()) * self.size > np.iinfo(np.int64).max:
                 raise _out_of_range(self.name)
-        moved = stamps + (steps * np.int64(self.size)).astype("timedelta64[ns]")
+        moved: Stamps = stamps + (steps * np.int64(self.size)).astype("timedelta64[ns]")
         _check_range(moved.astype("datetime64[D]"), self.name)
         return moved
 
     def _shift_days(self, days: Stamps, steps: NDArray[np.int64]) -> Stamps:
         steps = steps * np.int64(self.size)
         if self.family == "day":
-            return days + steps.astype("timedelta64[D]")
+            moved: Stamps = days + steps.astype("timedelta64[D]")
+            return moved
         if self.family == "business":
             return np.busday_offset(days, steps, roll="backward")
         months = days.astype("datetime64[M]")
-        moved = months + steps.astype("timedelta64[M]")
+        begins = months + steps.astype("timedelta64[M]")
         if self.at_month_end:
-            return (moved + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
-        return moved.astype("datetime64[D]") + (days - months.astype("datetime64[D]"))
+            ends = (begins + np.timedelta64(1, "M")).astype("datetime64[D]")
+            moved = ends - np.timedelta64(1, "D")
+        else:
+            moved = begins.astype("datetime64[D]") + (days - months.astype("datetime64[D]"))
+        return moved
 
 
 @lru_cache(maxsize=512)
@@ -215,6 +222,11 @@ def _build(freq: str, unit: str, n: int, anchor: str) -> Frequency:
     raise DataError(
         f"Unknown frequency {freq!r}: {unit!r} takes no {anchor!r}. Use one such as {_EXAMPLES}."
     )
+
+
+def _whole(stamps: Times, starts: Times, size: int) -> NDArray[np.int64]:
+    between: NDArray[np.int64] = stamps.astype(np.int64) - starts.astype(np.int64)
+    return between // np.int64(size)
 
 
 def _divided(season: int, size: int) -> int:

@@ -25,7 +25,7 @@ class Source:
         """
         sentences = [self._layout_sentence()]
         if self.ignored:
-            sentences.append(f"Not used: {_listed(self.ignored)}.")
+            sentences.append(f"Not used: {listed(self.ignored)}.")
         return " ".join([*sentences, *self.notes])
 
     def _layout_sentence(self) -> str:
@@ -35,7 +35,7 @@ class Source:
         if self.layout == "arrays":
             return "Series given as arrays."
         if self.layout == "wide":
-            return f"One series per column: {_listed(self.target_cols)}; {times}."
+            return f"One series per column: {listed(self.target_cols)}; {times}."
         if self.layout == "long" and self.id_col:
             values = self.target_cols[0]
             return f"Series by {self.id_col!r}: values from {values!r}, {times}."
@@ -45,6 +45,7 @@ class Source:
 ARRAYS = Source("arrays")
 
 
-def _listed(names: tuple[str, ...], most: int = 8) -> str:
+def listed(names: tuple[str, ...], most: int = 8) -> str:
+    """Names in quotes, with a count of those beyond `most`."""
     shown = ", ".join(repr(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

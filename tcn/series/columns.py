@@ -1,0 +1,209 @@
+"""Columns of an arrow table as arrays of numbers, times, categories and series codes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcn.errors import DataError
+from tcn.series.frequency import Times
+from tcn.series.grid import Column
+from tcn.series.panel import MAX_ID_LENGTH
+from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times, read_whole_numbers
+from tcn.series.text_numbers import Parsed, parse_numbers
+
+
+@dataclass(frozen=True)
+class Table:
+    """An arrow table and how to speak of it: a file's rows count from 2, its cells are text."""
+
+    arrow: Any
+    first_row: int = 0
+    delimiter: str = ","
+    decimal: str | None = None
+    time_format: str | None = None
+    _parsed: dict[str, Parsed] = field(default_factory=dict, repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in order."""
+        return [str(name) for name in self.arrow.column_names]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, without the header."""
+        return int(self.arrow.num_rows)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as float64, NaN where missing; text and infinity are errors with their row."""
+        parsed = self.parse(name)
+        if parsed.is_ambiguous:
+            row = int(np.argmax(parsed.is_bad))
+            raise DataError(
+                f"Column {name!r}, {self._row(row)}: {self._cell(name, row)!r} may have a decimal "
+                f"comma or a thousands comma. Pass decimal=',' or decimal='.'."
+            )
+        if parsed.is_bad.any():
+            row = int(np.argmax(parsed.is_bad))
+            hint = "a number, or an empty cell where it is missing"
+            raise DataError(
+                f"Column {name!r}, {self._row(row)}: {self._cell(name, row)!r} is not a number. "
+                f"Give {hint}."
+            )
+        is_infinite = np.isinf(parsed.values)
+        if is_infinite.any():
+            row = int(np.argmax(is_infinite))
+            raise DataError(
+                f"Column {name!r}, {self._row(row)}: {parsed.values[row]} is not a finite number. "
+                f"Leave the cell empty where the value is missing."
+            )
+        return parsed.values
+
+    def parse(self, name: str) -> Parsed:
+        """A column as numbers, with the cells that are none; read once."""
+        if name not in self._parsed:
+            self._parsed[name] = self._parse(name)
+        return self._parsed[name]
+
+    def _parse(self, name: str) -> Parsed:
+        import pyarrow as pa
+        import pyarrow.types as is_type
+
+        column = self._column(name)
+        kind = column.type
+        if is_type.is_null(kind):
+            return Parsed(np.full(self.n_rows, np.nan), np.zeros(self.n_rows, bool))
+        if is_type.is_string(kind) or is_type.is_large_string(kind):
+            return parse_numbers(column, self.delimiter, self.decimal)
+        if _is_number(kind):
+            values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            return Parsed(np.asarray(values, np.float64), np.zeros(self.n_rows, bool))
+        is_bad = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
+        return Parsed(np.full(self.n_rows, np.nan), is_bad)
+
+    def times(self, name: str) -> ReadTimes:
+        """A column as UTC stamps, wall-clock stamps or whole numbers; none may be missing."""
+        column = self._column(name)
+        try:
+            return self._read_times(column)
+        except BadCell as bad:
+            row = bad.index
+            raise DataError(
+                f"Column {name!r}, {self._row(row)}: {bad.reason}. Give one time format in the "
+                f"whole column, such as 2024-01-31, or pass time_format=."
+            ) from None
+
+    def codes(self, name: str) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+        """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
+        import pyarrow.types as is_type
+
+        column = self._column(name)
+        if column.null_count:
+            row = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
+            raise DataError(f"Column {name!r}, {self._row(row)}: the series id is missing.")
+        codes, uniques = _encoded(column)
+        if is_type.is_floating(column.type) and np.all(uniques == np.floor(uniques)):
+            uniques = uniques.astype(np.int64)
+        texts = uniques if uniques.dtype.kind in "iufM" else uniques.astype(np.str_)
+        order = np.argsort(texts, kind="stable")
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        ids = texts[order].astype(np.str_)
+        if ids.dtype.itemsize // 4 > MAX_ID_LENGTH:
+            longest = int(np.argmax(np.char.str_len(ids)))
+            raise DataError(
+                f"Column {name!r} has a series id of {len(ids[longest])} characters, at most "
+                f"{MAX_ID_LENGTH} are allowed. Shorten the ids, or pass another id_col=."
+            )
+        return rank[codes], ids
+
+    def covariate(self, name: str) -> Column:
+        """A column as numbers if all of it is numbers, else as categories (sorted texts)."""
+        parsed = self.parse(name)
+        if not parsed.is_bad.any():
+            return Column(self.numbers(name))
+        column = self._column(name)
+        codes, uniques = _encoded(column)
+        texts = np.array([str(value) for value in uniques.tolist()], dtype=np.str_)
+        order = np.argsort(texts, kind="stable")
+        rank = np.empty(len(order) + 1)
+        rank[order] = np.arange(len(order))
+        rank[-1] = np.nan  # code -1: missing
+        return Column(rank[codes], tuple(texts[order].tolist()))
+
+    def _column(self, name: str) -> Any:
+        import pyarrow as pa
+        import pyarrow.types as is_type
+
+        column = self.arrow.column(name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = (
+                pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+            )
+        if is_type.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if str(column.type) == "string_view":
+            column = column.cast(pa.large_string())
+        return column
+
+    def _read_times(self, column: Any) -> ReadTimes:
+        import pyarrow.types as is_type
+
+        if column.null_count:
+            missing = ~np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
+            raise BadCell(int(np.argmax(missing)), "the time is missing")
+        kind = column.type
+        if is_type.is_timestamp(kind):
+            stamps = check_range(column.to_numpy(zero_copy_only=False))
+            return ReadTimes(stamps, is_utc=kind.tz is not None, zone=kind.tz)
+        if is_type.is_date(kind):
+            return ReadTimes(check_range(column.to_numpy(zero_copy_only=False)))
+        if is_type.is_integer(kind):
+            return read_whole_numbers(column.cast("int64").to_numpy(zero_copy_only=False))
+        if is_type.is_floating(kind):
+            return _whole_floats(column.to_numpy(zero_copy_only=False))
+        codes, uniques = _encoded(column)
+        return _through_uniques(codes, uniques.tolist(), self.time_format)
+
+    def _row(self, row: int) -> str:
+        return f"row {row + self.first_row}"
+
+    def _cell(self, name: str, row: int) -> str:
+        text = str(self.arrow.column(name)[row].as_py())
+        return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow.types as is_type
+
+    checks = (is_type.is_boolean, is_type.is_integer, is_type.is_floating, is_type.is_decimal)
+    return any(check(kind) for check in checks)
+
+
+def _encoded(column: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """(codes, uniques in order of appearance); missing cells have the code -1."""
+    import pyarrow.compute as pc
+
+    encoded = column.dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int32, copy=False), encoded.dictionary.to_numpy(zero_copy_only=False)
+
+
+def _through_uniques(
+    codes: NDArray[np.int32], uniques: list[Any], time_format: str | None
+) -> ReadTimes:
+    try:
+        read = parse_times([str(value) for value in uniques], time_format)
+    except BadCell as bad:
+        raise BadCell(int(np.argmax(codes == bad.index)), bad.reason) from None
+    values: Times = read.values[codes]
+    return ReadTimes(values, read.is_utc, read.zone, read.note)
+
+
+def _whole_floats(values: NDArray[np.floating]) -> ReadTimes:
+    is_bad = ~np.isfinite(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        raise BadCell(row, f"{values[row]} is not a date or a whole number")
+    return read_whole_numbers(values.astype(np.int64))

@@ -1,0 +1,405 @@
+"""Reading CSV and parquet files, finding out what their columns are."""
+
+import codecs
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tcn.errors import DataError
+from tcn.series.columns import Table
+from tcn.series.frames import read_long, zone_of
+from tcn.series.grid import Roles, Rows, assemble
+from tcn.series.panel import Panel
+from tcn.series.roles import Choice, Chooser
+from tcn.series.source import Source
+
+File = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
+
+DELIMITERS = (",", ";", "\t", "|")
+MAX_COLUMNS = 100_000
+_ARCHIVES = {
+    b"PK\x03\x04": "a zip archive or an Excel file",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"%PDF": "a PDF",
+}
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NUMBER = re.compile(r"\s*[+-]?(\d+[\d.,]*|[.,]\d+)([eE][+-]?\d+)?\s*")
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T].*)?")
+
+
+def read_csv(
+    file: File,
+    *,
+    id_col: str | None = None,
+    time_col: str | None = None,
+    target_col: str | None = None,
+    past_covariates: Sequence[str] = (),
+    future_covariates: Sequence[str] = (),
+    static_covariates: Sequence[str] = (),
+    future: File | None = None,
+    freq: str | None = None,
+    tz: str | None = None,
+    season_length: int | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    time_format: str | None = None,
+) -> Panel:
+    """Read a CSV file (a path, bytes, or an open file) as a panel.
+
+    A long table has one row a series and time: its id, time and value columns are found by their
+    names or contents. A wide table has one series a column. A table without times is read in the
+    order of its rows. What was chosen is in `panel.source`; what cannot be decided is an error
+    that says which argument decides it. Columns nobody named are left out of a long table.
+
+    Commas, semicolons, tabs and bars separate columns; UTF-8 (or UTF-16 with its mark) unless
+    `encoding` says otherwise; decimal commas and thousands separators are read where a column
+    leaves no doubt. Nothing is decompressed. Row numbers in errors count the header as row 1.
+    The rest is as in `Panel.from_frame`.
+    """
+    if decimal not in (None, ".", ","):
+        raise DataError(f"decimal must be '.' or ',', got {decimal!r}.")
+    options = (delimiter, decimal, encoding, time_format)
+    return panel_of_table(
+        _read_text_table(file, *options),
+        future=None if future is None else _read_text_table(future, *options),
+        roles=Roles(tuple(past_covariates), tuple(future_covariates), tuple(static_covariates)),
+        columns=(id_col, time_col, target_col),
+        freq=freq,
+        tz=tz,
+        season_length=season_length,
+    )
+
+
+def read_parquet(
+    file: str | os.PathLike[str],
+    *,
+    id_col: str | None = None,
+    time_col: str | None = None,
+    target_col: str | None = None,
+    past_covariates: Sequence[str] = (),
+    future_covariates: Sequence[str] = (),
+    static_covariates: Sequence[str] = (),
+    future: str | os.PathLike[str] | None = None,
+    freq: str | None = None,
+    tz: str | None = None,
+    season_length: int | None = None,
+    time_format: str | None = None,
+) -> Panel:
+    """Read a parquet file as a panel; its columns are found as in `read_csv`."""
+    return panel_of_table(
+        Table(_read_parquet_table(file), time_format=time_format),
+        future=None if future is None else Table(_read_parquet_table(future)),
+        roles=Roles(tuple(past_covariates), tuple(future_covariates), tuple(static_covariates)),
+        columns=(id_col, time_col, target_col),
+        freq=freq,
+        tz=tz,
+        season_length=season_length,
+    )
+
+
+def panel_of_table(
+    table: Table,
+    *,
+    future: Table | None,
+    roles: Roles,
+    columns: tuple[str | None, str | None, str | None],
+    freq: str | None,
+    tz: str | None,
+    season_length: int | None,
+) -> Panel:
+    """Choose the columns of a table and build the panel; `columns` are those asked for."""
+    asked = [name for name in (*columns, *roles.past, *roles.future, *roles.static) if name]
+    unknown = [name for name in asked if name not in table.names]
+    if unknown and not (future and set(unknown) <= set(future.names)):
+        raise DataError(
+            f"Columns missing: {unknown}; found: {table.names[:20]}. Check their names."
+        )
+    if table.n_rows == 0:
+        raise DataError("The file has a header but no rows. Give at least one observation.")
+    id_col, time_col, target_col = columns
+    named = [*roles.past, *roles.future, *roles.static]
+    if future is not None and not roles.future:
+        known = {id_col, time_col, target_col}
+        extra = [name for name in future.names if name in table.names and name not in known]
+        choice = Chooser(table, id_col, time_col, target_col, named).choose()
+        extra = [n for n in extra if n not in (choice.id_col, choice.time_col, *choice.targets)]
+        roles = Roles(roles.past, tuple(extra), roles.static)
+        named = [*roles.past, *roles.future, *roles.static]
+    choice = Chooser(table, id_col, time_col, target_col, named).choose()
+    if choice.is_wide:
+        return _wide(table, choice, freq=freq, tz=tz, season_length=season_length)
+    return read_long(
+        table,
+        roles,
+        id_col=choice.id_col,
+        time_col=choice.time_col,
+        target_col=choice.targets[0],
+        beyond=future,
+        freq=freq,
+        tz=tz,
+        season_length=season_length,
+        notes=_number_notes(table, choice),
+    )
+
+
+def _wide(
+    table: Table, choice: Choice, *, freq: str | None, tz: str | None, season_length: int | None
+) -> Panel:
+    """One series a column, each from its first value on."""
+    read = None if choice.time_col is None else table.times(choice.time_col)
+    values = np.stack([table.numbers(name) for name in choice.targets])
+    order = np.arange(table.n_rows) if read is None else np.argsort(read.values, kind="stable")
+    has_begun = np.empty(values.shape, bool)
+    has_begun[:, order] = np.logical_or.accumulate(~np.isnan(values[:, order]), axis=1)
+    codes, places = np.nonzero(has_begun)
+    rows = Rows(
+        ids=np.array(choice.targets),
+        codes=codes.astype(np.int32),
+        times=None if read is None else read.values[places],
+        y=values[codes, places],
+        is_wall=read is not None and not read.is_utc,
+        first_row=table.first_row,
+        places=places,
+    )
+    used = {choice.time_col, *choice.targets}
+    notes = (*_number_notes(table, choice), *([read.note] if read and read.note else []))
+    return assemble(
+        rows,
+        Roles(),
+        freq=freq,
+        tz=zone_of(read.zone if read else None, tz),
+        season_length=season_length,
+        source=Source(
+            "wide",
+            None,
+            choice.time_col,
+            choice.targets,
+            tuple(name for name in table.names if name not in used),
+            notes,
+        ),
+    )
+
+
+def _number_notes(table: Table, choice: Choice) -> tuple[str, ...]:
+    notes = (table.parse(name).note for name in choice.targets)
+    return tuple(dict.fromkeys(note for note in notes if note))
+
+
+def _read_parquet_table(file: str | os.PathLike[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(Path(file), partitioning=None)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {str(file)!r}. Check the path.") from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{str(file)!r} cannot be read as parquet: {reason}") from error
+
+
+def _read_text_table(
+    file: File,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    time_format: str | None,
+) -> Table:
+    raw = _utf8(_content(file), encoding)
+    if not raw.strip():
+        raise DataError("The file is empty. Give a header and at least one row.")
+    _check_quotes(raw)
+    first, second = _first_lines(raw)
+    delimiter = delimiter or _delimiter(first, second)
+    header = _split(first, delimiter)
+    has_header = not all(_is_data(cell) for cell in header)
+    names = _names(header) if has_header else _invented_names(header)
+    arrow = _parse(raw, names, delimiter, has_header)
+    return Table(arrow, 2 if has_header else 1, delimiter, decimal, time_format)
+
+
+def _content(file: File) -> bytes:
+    if isinstance(file, bytes):
+        return file
+    if not isinstance(file, str | os.PathLike):
+        content = file.read()
+        return content.encode() if isinstance(content, str) else content
+    try:
+        return Path(file).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {str(file)!r}. Check the path.") from error
+    except OSError as error:
+        raise DataError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
+
+
+def _utf8(raw: bytes, encoding: str | None) -> bytes:
+    """The content in UTF-8 without a byte order mark; refuses what is no text."""
+    for magic, what in _ARCHIVES.items():
+        if raw.startswith(magic):
+            raise DataError(f"This is {what}, not a CSV file. Unpack it, or export it as CSV.")
+    if raw.startswith(b"PAR1"):
+        raise DataError("This is a parquet file, not a CSV file. Read it with read_parquet.")
+    for mark, its_encoding in _BYTE_ORDER_MARKS:
+        if raw.startswith(mark):
+            encoding = its_encoding
+    if encoding is None or encoding.lower() in ("utf-8", "utf8"):
+        _check_utf8(raw)
+    else:
+        raw = _recoded(raw, encoding)
+    if b"\0" in raw:
+        raise DataError(
+            f"Row {_row_at(raw, raw.index(0))} has a NUL byte, so this is no CSV text file. "
+            f"Export it as CSV in UTF-8."
+        )
+    return raw
+
+
+def _check_utf8(raw: bytes) -> None:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"Row {_row_at(raw, error.start)} is not UTF-8 (byte 0x{raw[error.start]:02x}). "
+            f"Save the file as UTF-8, or pass encoding=, such as 'latin-1'."
+        ) from None
+
+
+def _recoded(raw: bytes, encoding: str) -> bytes:
+    try:
+        return raw.decode(encoding).encode()
+    except LookupError:
+        raise DataError(f"Unknown encoding {encoding!r}. Use one such as 'latin-1'.") from None
+    except UnicodeError as error:
+        raise DataError(f"The file is not text in {encoding!r}: {error}.") from None
+
+
+def _check_quotes(raw: bytes) -> None:
+    if raw.count(b'"') % 2:
+        row = _row_at(raw, raw.rindex(b'"'))
+        raise DataError(
+            f"A quote is never closed; the last one is in row {row}. "
+            f"Write a quote inside a quoted cell twice."
+        )
+
+
+def _row_at(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
+def _first_lines(raw: bytes) -> tuple[str, str]:
+    """The header, which may have quoted line breaks, and the line after it."""
+    lines: list[str] = []
+    open_line = ""
+    for line in io.BytesIO(raw.replace(b"\r\n", b"\n") if len(raw) < 1_000_000 else raw):
+        open_line += line.decode()
+        if open_line.count('"') % 2 == 0 and open_line.strip():
+            lines.append(open_line.rstrip("\r\n"))
+            open_line = ""
+        if len(lines) == 2:
+            break
+    return lines[0], lines[1] if len(lines) > 1 else ""
+
+
+def _delimiter(first: str, second: str) -> str:
+    """The separator the first two lines agree on; a comma where there is one column."""
+    unquoted = [re.sub(r'"[^"]*"', "", line) for line in (first, second) if line]
+    counts = {mark: [line.count(mark) for line in unquoted] for mark in DELIMITERS}
+    agreed = {mark: n[0] for mark, n in counts.items() if n[0] and len(set(n)) == 1}
+    if ";" in agreed or "\t" in agreed:  # then commas may be decimal
+        agreed.pop(",", None)
+    some = agreed or {mark: n[0] for mark, n in counts.items() if n[0]}
+    return max(some, key=lambda mark: some[mark]) if some else ","
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    import csv
+
+    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
+
+
+def _is_data(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell) or _DATE.fullmatch(cell))
+
+
+def _names(header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise DataError(f"The header has {twice[0]!r} twice. Give every column its own name.")
+    if len(names) > MAX_COLUMNS:
+        raise DataError(
+            f"The header has {len(names):,} columns, at most {MAX_COLUMNS:,} can be read. "
+            f"Use a long table with the columns unique_id, ds, y."
+        )
+    return [name or f"unnamed_{i + 1}" for i, name in enumerate(names)]
+
+
+def _invented_names(header: list[str]) -> list[str]:
+    """Names for a file without a header: ds where the first column holds dates, then y."""
+    if len(header) == 1:
+        return ["y"]
+    first = ["ds"] if _DATE.fullmatch(header[0]) else ["column_1"]
+    if len(header) == 2 and first == ["ds"]:
+        return ["ds", "y"]
+    return first + [f"column_{i + 1}" for i in range(1, len(header))]
+
+
+def _parse(raw: bytes, names: list[str], delimiter: str, has_header: bool) -> Any:
+    """All cells as text, by arrow's CSV reader."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    is_single = len(names) == 1
+    if is_single:  # an empty line is a missing value there, but not at the end
+        raw = raw.rstrip()
+    try:
+        return csv.read_csv(
+            pa.BufferReader(raw),
+            read_options=csv.ReadOptions(
+                use_threads=False,
+                block_size=max(1 << 24, min(len(raw), 1 << 26)),
+                column_names=names,
+                skip_rows_after_names=int(has_header),
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=not is_single,
+                invalid_row_handler=None,
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _unreadable(str(error)) from None
+
+
+def _unreadable(reason: str) -> DataError:
+    match = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", reason)
+    if match:
+        row = f"Row {match[1]}" if match[1] else "A row"
+        start = (match[4] or "")[:60]
+        return DataError(
+            f"{row} has {match[3]} cells, the header has {match[2]} ({start!r}). "
+            f"Quote cells that contain the separator, or pass delimiter=."
+        )
+    if "straddling" in reason:
+        return DataError("A row is longer than 16 MB. Is this a CSV file with line breaks?")
+    return DataError(f"The file cannot be read as CSV: {reason.splitlines()[0]}")

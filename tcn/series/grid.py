@@ -1,0 +1,282 @@
+"""Rows of a table, in any order, onto the regular grids of a panel.
+
+No sort and no loop per series: a row's place follows from its time, and it is written there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcn.errors import DataError
+from tcn.series.covariates import Covariates
+from tcn.series.frequency import Frequency, Times, parse_frequency
+from tcn.series.inference import check_one_frequency, infer_frequency
+from tcn.series.panel import Panel
+from tcn.series.ragged import offsets_of
+from tcn.series.source import Source
+from tcn.series.zones import to_utc, to_wall
+
+CHUNK = 2_000_000
+MAX_GRID_PER_ROW = 20
+MIN_GRID_LIMIT = 10_000_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """Numbers of a covariate, NaN missing; codes into `categories` if there are any."""
+
+    values: NDArray[np.float64]
+    categories: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A long table: codes (R,) into ids, times (R,) or None for row order, y (R,), covariates.
+
+    `is_wall` says that the times are on the wall clock of the panel's zone, not UTC.
+    `first_row` is what a user calls row 0 (2 in a file with a header).
+    """
+
+    ids: NDArray[np.str_]
+    codes: NDArray[np.int32]
+    times: Times | None
+    y: NDArray[np.float64]
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    is_wall: bool = False
+    first_row: int = 0
+    is_beyond: NDArray[np.bool_] | None = None  # rows of a second, future table
+    places: NDArray[np.int64] | None = None  # rows of the user's table, if not in order
+
+    def label(self, row: int) -> str:
+        """What a user calls this row."""
+        place = row if self.places is None else int(self.places[row])
+        if self.is_beyond is not None and self.is_beyond[row]:
+            place -= int(np.argmax(self.is_beyond))
+            return f"row {place + self.first_row} of the future table"
+        return f"row {place + self.first_row}"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns are which covariates."""
+
+    past: Sequence[str] = ()
+    future: Sequence[str] = ()
+    static: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where rows lie: the grid's starts (S,), rows needed (S,), and each row's step (R,)."""
+
+    starts: Times
+    lengths: NDArray[np.int64]
+    steps: NDArray[np.int64]
+
+
+def assemble(
+    rows: Rows,
+    roles: Roles,
+    *,
+    freq: str | None = None,
+    tz: str | None = None,
+    season_length: int | None = None,
+    frame_kind: str = "pandas",
+    source: Source,
+) -> Panel:
+    """Place rows on grids: gaps become missing, duplicate times are refused by name."""
+    if len(rows.codes) == 0:
+        raise DataError("The table has no rows. Give at least one observation.")
+    times = _utc_times(rows, tz)
+    is_inferred = freq is None and times is not None
+    if freq is None and times is not None:
+        freq = infer_frequency(rows.codes, times, rows.ids, tz)
+    frequency = parse_frequency(freq or "1")
+    places = _by_order(rows) if times is None else _by_time(rows, times, frequency, tz)
+    offsets = offsets_of(places.lengths)
+    index = offsets[rows.codes] + places.steps
+    is_filled = np.zeros(int(offsets[-1]), bool)
+    is_filled[index] = True
+    if np.count_nonzero(is_filled) < len(index):
+        raise _duplicate(rows, index, times, tz)
+    if is_inferred and len(index) < len(is_filled):
+        check_one_frequency(is_filled, offsets, rows.ids, frequency.name)
+    del is_filled
+    return _build(
+        rows,
+        roles,
+        places,
+        index,
+        Panel(
+            ids=rows.ids,
+            values=_scattered(rows.y, index, int(offsets[-1])),
+            offsets=offsets,
+            starts=places.starts,
+            freq=None if frequency.name == "1" else frequency.name,
+            tz=tz,
+            season_length=season_length,
+            frame_kind=frame_kind,
+            source=source,
+        ),
+    )
+
+
+def _build(
+    rows: Rows, roles: Roles, places: _Places, index: NDArray[np.int64], panel: Panel
+) -> Panel:
+    """Give the panel its covariates, and cut off the target where only they go on."""
+    past = future = static = None
+    if roles.static:
+        static = _static(rows, roles.static)
+    if roles.future:
+        future = _over_time(rows, roles.future, index, panel.offsets)
+    if roles.past:
+        past = _over_time(rows, roles.past, index, panel.offsets)
+    panel = replace(panel, past_covariates=past, future_covariates=future, static_covariates=static)
+    if not roles.future:
+        return panel
+    return panel.until(_history_lengths(rows, places.steps))
+
+
+def _history_lengths(rows: Rows, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Up to the last row of the first table; with one table alone, up to the last value."""
+    is_history = ~np.isnan(rows.y) if rows.is_beyond is None else ~rows.is_beyond
+    lengths = np.zeros(len(rows.ids), np.int64)
+    np.maximum.at(lengths, rows.codes[is_history], steps[is_history] + 1)
+    if rows.is_beyond is not None:
+        early = np.flatnonzero(rows.is_beyond & (steps < lengths[rows.codes]))
+        if early.size:
+            name = str(rows.ids[rows.codes[early[0]]])
+            raise DataError(
+                f"The future frame has a row for {name!r} that lies before the end of its history. "
+                f"Put covariates of the past into the first frame, those beyond it into future=."
+            )
+    return lengths
+
+
+def _utc_times(rows: Rows, tz: str | None) -> Times | None:
+    times = rows.times
+    if times is None or not rows.is_wall or tz is None:
+        return times
+    first = to_utc(times, tz)
+    second = to_utc(times, tz, np.ones(len(times), bool))
+    twice = np.flatnonzero(first != second)
+    if twice.size:  # the hour a clock change repeats: its second row is the second pass
+        order = twice[np.lexsort((twice, times[twice], rows.codes[twice]))]
+        is_again = (rows.codes[order[1:]] == rows.codes[order[:-1]]) & (
+            times[order[1:]] == times[order[:-1]]
+        )
+        again = order[1:][is_again]
+        first[again] = second[again]
+    return first
+
+
+def _by_order(rows: Rows) -> _Places:
+    """Without times a row's step is its place among the rows of its series."""
+    lengths = np.bincount(rows.codes, minlength=len(rows.ids)).astype(np.int64)
+    order = np.argsort(rows.codes, kind="stable")
+    steps = np.empty(len(order), np.int64)
+    steps[order] = np.arange(len(order)) - np.repeat(offsets_of(lengths)[:-1], lengths)
+    return _Places(np.zeros(len(lengths), np.int64), lengths, steps)
+
+
+def _by_time(rows: Rows, times: Times, frequency: Frequency, tz: str | None) -> _Places:
+    whole = times.astype(np.int64)
+    starts = np.full(len(rows.ids), np.iinfo(np.int64).max)
+    np.minimum.at(starts, rows.codes, whole)
+    starts = starts.astype(times.dtype)
+    steps = np.empty(len(times), np.int64)
+    for begin in range(0, len(times), CHUNK):  # in pieces, to keep temporaries small
+        part = slice(begin, begin + CHUNK)
+        of_row = starts[rows.codes[part]]
+        steps[part] = frequency.steps_between(of_row, times[part], tz)
+        off = frequency.shift(of_row, steps[part], tz) != times[part]
+        if off.any():
+            raise _off_grid(rows, begin + int(np.argmax(off)), times, starts, frequency, tz)
+    lengths = np.zeros(len(rows.ids), np.int64)
+    np.maximum.at(lengths, rows.codes, steps + 1)
+    if lengths.sum() > max(MAX_GRID_PER_ROW * len(times), MIN_GRID_LIMIT):
+        longest = int(np.argmax(lengths))
+        raise DataError(
+            f"Series {str(rows.ids[longest])!r} would span {lengths[longest]:,} steps of "
+            f"{frequency.name!r}, nearly all of them missing. Check its first and last time "
+            f"({_shown(starts[longest], tz)} ...), or pass a coarser freq=."
+        )
+    return _Places(starts, lengths, steps)
+
+
+def _scattered(
+    values: NDArray[np.float64], index: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    placed = np.full(size, np.nan)
+    placed[index] = values
+    return placed
+
+
+def _over_time(
+    rows: Rows, names: Sequence[str], index: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> Covariates:
+    size = int(offsets[-1])
+    return Covariates(
+        names=tuple(names),
+        values=np.stack([_scattered(rows.columns[name].values, index, size) for name in names]),
+        offsets=offsets,
+        categories=tuple(rows.columns[name].categories for name in names),
+    )
+
+
+def _static(rows: Rows, names: Sequence[str]) -> Covariates:
+    values = np.full((len(rows.ids), len(names)), np.nan)
+    for k, name in enumerate(names):
+        column = rows.columns[name]
+        known = np.flatnonzero(~np.isnan(column.values))
+        values[rows.codes[known], k] = column.values[known]
+        differs = known[values[rows.codes[known], k] != column.values[known]]
+        if differs.size:
+            row = int(differs[0])
+            raise DataError(
+                f"Static covariate {name!r} changes within series "
+                f"{str(rows.ids[rows.codes[row]])!r} ({rows.label(row)}). It must be one value a "
+                f"series; name it in past_covariates or future_covariates instead."
+            )
+    return Covariates(
+        tuple(names), values, categories=tuple(rows.columns[name].categories for name in names)
+    )
+
+
+def _duplicate(
+    rows: Rows, index: NDArray[np.int64], times: Times | None, tz: str | None
+) -> DataError:
+    order = np.argsort(index, kind="stable")
+    again = order[1:][index[order[1:]] == index[order[:-1]]]
+    row = int(again.min())
+    first = int(np.flatnonzero(index == index[row])[0])
+    shown = "" if times is None else _shown(times[row], tz)
+    hint = ""
+    if tz is None and times is not None and np.issubdtype(times.dtype, np.datetime64):
+        hint = " If a clock change repeats the hour, pass tz=."
+    return DataError(
+        f"Series {str(rows.ids[rows.codes[row]])!r} has {shown} twice "
+        f"({rows.label(first)} and {rows.label(row)}). Keep one row a time, or pass id_col= if the "
+        f"table holds several series.{hint}"
+    )
+
+
+def _off_grid(
+    rows: Rows, row: int, times: Times, starts: Times, frequency: Frequency, tz: str | None
+) -> DataError:
+    code = rows.codes[row]
+    return DataError(
+        f"Series {str(rows.ids[code])!r} has {_shown(times[row], tz)} ({rows.label(row)}), which "
+        f"is not on the grid of {frequency.name!r} from {_shown(starts[code], tz)} on. "
+        f"Bring its stamps onto that grid, or pass another freq=."
+    )
+
+
+def _shown(time: np.datetime64 | np.int64, tz: str | None) -> str:
+    if not isinstance(time, np.datetime64):
+        return str(time)
+    wall = to_wall(np.array([time]), tz)[0]
+    return str(wall.astype("datetime64[s]")).removesuffix("T00:00:00")

@@ -1,0 +1,190 @@
+"""Choosing the id, time and value columns of a table that nobody explained."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tcn.errors import DataError
+from tcn.series.columns import Table
+from tcn.series.source import listed
+
+ID_NAMES = (
+    "unique_id", "id", "series_id", "item_id", "series", "item", "ts_id", "store_id", "product_id",
+    "sku", "store", "product", "name", "symbol", "ticker", "key",
+)  # fmt: skip
+TIME_NAMES = (
+    "ds", "date", "datetime", "time", "timestamp", "date_time", "time_stamp", "period", "month",
+    "week", "day", "quarter", "year", "hour", "t", "step",
+)  # fmt: skip
+VALUE_NAMES = (
+    "y", "value", "values", "target", "sales", "demand", "quantity", "qty", "count", "amount",
+)  # fmt: skip
+_INDEX_NAMES = ("", "rownames", "index", "row", "rowid", "row_id")
+_CALENDAR_PARTS = ("year", "quarter", "month", "week", "day", "hour")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The columns chosen: several targets are one series each (wide)."""
+
+    id_col: str | None
+    time_col: str | None
+    targets: tuple[str, ...]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether every target column is a series of its own."""
+        return len(self.targets) > 1
+
+
+@dataclass
+class Chooser:
+    """Looks at names first and at contents where they do not decide; says so when it cannot."""
+
+    table: Table
+    id_col: str | None = None
+    time_col: str | None = None
+    target_col: str | None = None
+    covariates: Sequence[str] = ()
+
+    def choose(self) -> Choice:
+        """The roles of the columns; what was asked for is kept."""
+        time_col = self.time_col or self._find_time()
+        id_col = self.id_col or self._find_id(time_col)
+        return Choice(id_col, time_col, self._find_targets(id_col, time_col))
+
+    @cached_property
+    def _free(self) -> list[str]:
+        """Columns nobody has named."""
+        taken = {self.id_col, self.time_col, self.target_col, *self.covariates}
+        return [name for name in self.table.names if name not in taken]
+
+    @cached_property
+    def _numeric(self) -> list[str]:
+        numeric = []
+        for name in self._free:
+            parsed = self.table.parse(name)
+            if parsed.is_numeric or self._is_nearly_numeric(parsed.is_bad):
+                numeric.append(name)
+        return numeric
+
+    @staticmethod
+    def _is_nearly_numeric(is_bad: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:
+        """Numbers with a few bad cells: a value column with mistakes, to be told of as such."""
+        return bool(0 < is_bad.sum() <= 0.1 * len(is_bad))
+
+    def _find_time(self) -> str | None:
+        named = _first_named(TIME_NAMES, self._free)
+        if named is not None:
+            self._refuse_split_dates(named)
+            return named
+        for name in self._free:
+            if name not in self._numeric and self._is_time(name):
+                return name
+        return None
+
+    def _is_time(self, name: str) -> bool:
+        """Whether the first cells read as dates; the rest is checked where errors are told."""
+        column = self.table.arrow.column(name)
+        head = Table(
+            self.table.arrow.select([name]).filter(column.is_valid()).slice(0, 3),
+            time_format=self.table.time_format,
+        )
+        if head.n_rows == 0:
+            return False
+        try:
+            return bool(np.issubdtype(head.times(name).values.dtype, np.datetime64))
+        except DataError as error:
+            return "day or the month first" in str(error) or "outside the years" in str(error)
+
+    def _refuse_split_dates(self, time_col: str) -> None:
+        parts = [name for name in self._free if name.strip().lower() in _CALENDAR_PARTS]
+        if time_col in parts and len(parts) > 1 and set(parts) <= set(self._numeric):
+            raise DataError(
+                f"The time is split over the columns {listed(tuple(parts))}. Make one column of "
+                f"them, such as 2024-01-31 or 2024Q1, or pass time_col=."
+            )
+
+    def _find_id(self, time_col: str | None) -> str | None:
+        left = [name for name in self._free if name != time_col]
+        named = _first_named(ID_NAMES, left)
+        if named is not None and (named not in self._numeric or self._names_a_value(left, named)):
+            return named
+        texts = [name for name in left if name not in self._numeric and not self._is_empty(name)]
+        if not texts or (self.target_col is None and not self._numeric):
+            return None
+        if time_col is not None and self._n_distinct(time_col) == self.table.n_rows:
+            return None  # every time comes once: one series, whatever the texts say
+        if len(texts) == 1:
+            return texts[0] if self._n_distinct(texts[0]) < self.table.n_rows else None
+        raise DataError(
+            f"Several columns could name the series: {listed(tuple(texts))}. "
+            f"Pass id_col=, or leave out those that do not."
+        )
+
+    def _names_a_value(self, left: list[str], id_col: str) -> bool:
+        """Numeric ids are ids only where another numeric column is left for the values."""
+        return any(name in self._numeric for name in left if name != id_col)
+
+    def _find_targets(self, id_col: str | None, time_col: str | None) -> tuple[str, ...]:
+        if self.target_col is not None:
+            return (self.target_col,)
+        left = [name for name in self._numeric if name not in (id_col, time_col)]
+        numeric = [name for name in left if not self._is_row_number(name)]
+        if not numeric:
+            raise self._no_values(id_col, time_col)
+        named = _first_named(VALUE_NAMES, numeric)
+        if named is not None:
+            return (named,)
+        if len(numeric) == 1:
+            return (numeric[0],)
+        if id_col is not None or self.covariates:
+            raise DataError(
+                f"Several columns could hold the values: {listed(tuple(numeric))}. "
+                f"Pass target_col=."
+            )
+        self._refuse_times_as_columns(numeric, time_col)
+        return tuple(numeric)
+
+    def _no_values(self, id_col: str | None, time_col: str | None) -> DataError:
+        for name in self._free:
+            parsed = self.table.parse(name)
+            if name not in (id_col, time_col) and not np.isnan(parsed.values).all():
+                self.table.numbers(name)  # says which cell is no number
+        used = [name for name in (id_col, time_col) if name is not None]
+        others = [name for name in self.table.names if name not in used]
+        read = f" besides {listed(tuple(used))}" if used else ""
+        return DataError(
+            f"No numeric column{read}: found {listed(tuple(others)) or 'nothing else'}. "
+            f"Give one column of numbers, or pass target_col=."
+        )
+
+    def _refuse_times_as_columns(self, numeric: list[str], time_col: str | None) -> None:
+        is_time_like = [bool(re.fullmatch(r"\d{4}([-/.]?\d{2}){0,2}", name)) for name in numeric]
+        if time_col is None and all(is_time_like):
+            raise DataError(
+                f"The columns {listed(tuple(numeric), 4)} look like times. A table has one row a "
+                f"time: turn it round (transpose it), with the times in a first column."
+            )
+
+    def _is_row_number(self, name: str) -> bool:
+        """An index that a spreadsheet or R wrote: 0 or 1 and so on, without a real name."""
+        if name.strip().lower() not in _INDEX_NAMES and not re.match(r"unnamed", name.lower()):
+            return False
+        values = self.table.parse(name).values
+        return bool(values[0] in (0, 1) and np.all(np.diff(values) == 1))
+
+    def _is_empty(self, name: str) -> bool:
+        parsed = self.table.parse(name)
+        return not parsed.is_bad.any() and bool(np.isnan(parsed.values).all())
+
+    def _n_distinct(self, name: str) -> int:
+        return len(self.table.arrow.column(name).unique())
+
+
+def _first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    by_name = {column.strip().lower().replace(" ", "_"): column for column in reversed(columns)}
+    return next((by_name[name] for name in names if name in by_name), None)
