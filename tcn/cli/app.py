@@ -1,6 +1,5 @@
 """The commands and their options; the work is in the modules beside this one."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from tcn.cli import options
+from tcn.cli.columns import Columns, with_columns
 from tcn.cli.console import say
 from tcn.errors import TcnError
 
@@ -38,15 +38,11 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return _mistake(error.format_message()) if error.format_message() else EXIT_MISTAKE
     except TcnError as error:
         return _mistake(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
         return _mistake(f"Cannot read or write{where}: {error.strerror or error}.")
-    except (KeyboardInterrupt, typer.Abort):
+    if result == EXIT_INTERRUPTED:
         say("Interrupted.")
-        return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
@@ -69,7 +65,10 @@ def tcn(
 
 
 @app.command()
+@with_columns
 def forecast(
+    *,
+    columns: Columns,
     data: options.Data,
     horizon: options.Horizon,
     model: options.Model = "zero",
@@ -81,33 +80,15 @@ def forecast(
         Path | None, Option("--plot", help="Picture of the first series: .png, .svg or .pdf.")
     ] = None,
     batch_size: options.BatchSize = 256,
-    id_col: options.IdCol = None,
-    time_col: options.TimeCol = None,
-    target_col: options.TargetCol = None,
-    freq: options.Freq = None,
-    season_length: options.SeasonLength = None,
-    past_covariates: options.PastCovariates = "",
-    future_covariates: options.FutureCovariates = "",
-    static_covariates: options.StaticCovariates = "",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Forecast every series of a file."""
-    from tcn.cli.data import Columns
     from tcn.cli.forecast import run
 
     run(
         data,
-        Columns(
-            id_col=id_col,
-            time_col=time_col,
-            target_col=target_col,
-            freq=freq,
-            season_length=season_length,
-            past_covariates=options.names(past_covariates),
-            future_covariates=options.names(future_covariates),
-            static_covariates=options.names(static_covariates),
-        ),
+        columns,
         horizon=horizon,
         model=model,
         levels=options.quantile_levels(quantiles),

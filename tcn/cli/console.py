@@ -42,6 +42,13 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
+def write_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Write names and values to stdout, one pair a line."""
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        sys.stdout.write(f"{name.ljust(width)}  {value}\n")
+
+
 @contextmanager
 def progress(label: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
     """Show work of `total` units: a bar on a terminal, a line every few seconds elsewhere.

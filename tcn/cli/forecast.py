@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say
-from tcn.cli.data import Columns, read_pieces, require_file
+from tcn.cli.data import read_pieces, require_file
 from tcn.cli.writers import forecast_writer, require_known_suffix
 from tcn.series import Panel
 

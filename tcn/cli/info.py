@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tcn.cli.console import write_json, write_table
+from tcn.cli.console import write_facts, write_json
 
 
 def run(model: str, *, as_json: bool) -> None:
@@ -22,7 +22,7 @@ def run(model: str, *, as_json: bool) -> None:
     if as_json:
         write_json(facts)
     else:
-        write_table(("", ""), [[name, text] for name, text in _lines(facts)])
+        write_facts(list(_lines(facts)))
 
 
 def _lines(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from tcn.config import MAX_CONTEXT_LENGTH, MAX_HORIZON, require_quantile_levels
+from tcn.config import MAX_HORIZON, require_quantile_levels
 from tcn.errors import ConfigError
 
 MAX_BATCH_SIZE = 65_536
@@ -80,57 +80,3 @@ BatchSize = Annotated[
 ]
 AsJson = Annotated[bool, Option("--json", help="Write the result as JSON to stdout.")]
 Quiet = Annotated[bool, Option("--quiet", help="No messages and no progress on stderr.")]
-
-_PANEL = "What DATA holds (found by name and content where not given)"
-IdCol = Annotated[
-    str | None, Option("--id-col", help="Column that names the series.", rich_help_panel=_PANEL)
-]
-TimeCol = Annotated[
-    str | None, Option("--time-col", help="Column of time stamps.", rich_help_panel=_PANEL)
-]
-TargetCol = Annotated[
-    str | None, Option("--target-col", help="Column of values.", rich_help_panel=_PANEL)
-]
-Freq = Annotated[
-    str | None, Option("--freq", help="Frequency: h, D, W, MS, ...", rich_help_panel=_PANEL)
-]
-SeasonLength = Annotated[
-    int | None,
-    Option(
-        "--season-length",
-        help="Steps in a season; 1 for none.",
-        parser=whole_number(1, MAX_CONTEXT_LENGTH),
-        metavar="N",
-        rich_help_panel=_PANEL,
-    ),
-]
-PastCovariates = Annotated[
-    str,
-    Option(
-        "--past-covariates",
-        help="Columns known until now.",
-        metavar="A,B",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-FutureCovariates = Annotated[
-    str,
-    Option(
-        "--future-covariates",
-        help="Columns known for the horizon too, in rows without a value.",
-        metavar="A,B",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-StaticCovariates = Annotated[
-    str,
-    Option(
-        "--static-covariates",
-        help="Columns that are constant for a series.",
-        metavar="A,B",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcn.cli.data import Columns
+from tcn.cli.columns import Columns
 from tcn.series import Panel
+from tcn.series.columns import Table
+from tcn.series.files import panel_of_table
+from tcn.series.grid import Roles
 
 ROWS_PER_PIECE = 1_000_000
 ROWS_PER_BATCH = 131_072
@@ -39,20 +42,19 @@ class GroupedParquet:
         with pyarrow.parquet.ParquetFile(path) as file:
             n_rows = file.metadata.num_rows
             id_col = columns.id_col or "unique_id"
-            if n_rows <= ROWS_PER_PIECE or id_col not in file.schema_arrow.names:
+            is_short = n_rows <= ROWS_PER_PIECE or columns.future is not None
+            if is_short or id_col not in file.schema_arrow.names:
                 return None
             first_rows = _first_rows(file, id_col)
         return None if first_rows is None else cls(path, columns, first_rows, n_rows)
 
     def __iter__(self) -> Iterator[Panel]:
         """Panels of about `ROWS_PER_PIECE` rows; what the first one finds holds for the others."""
-        import tcn
-
-        options = self.columns.given()
+        columns = self.columns
         for table in self._tables():
-            panel = tcn.Panel.from_frame(table, **options)
-            options["freq"] = panel.freq
-            yield self.columns.apply_to(panel)
+            panel = _read(table, columns)
+            columns = columns.as_in(panel)
+            yield panel
 
     def _tables(self) -> Iterator[Any]:
         """Tables that each end where a series ends."""
@@ -81,6 +83,18 @@ class GroupedParquet:
         )
         cuts = [int(end) for end in ends[pieces] if end < self.n_rows]
         return [*cuts, self.n_rows]
+
+
+def _read(table: Any, columns: Columns) -> Panel:
+    return panel_of_table(
+        Table(table, time_format=columns.time_format),
+        future=None,
+        roles=Roles(columns.past_covariates, columns.future_covariates, columns.static_covariates),
+        columns=(columns.id_col, columns.time_col, columns.target_col),
+        freq=columns.freq,
+        tz=columns.tz,
+        season_length=columns.season_length,
+    )
 
 
 def _first_rows(file: Any, id_col: str) -> NDArray[np.int64] | None:
