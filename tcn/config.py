@@ -109,3 +109,107 @@ def require_dilations(dilations: object) -> None:
         raise ConfigError(f"dilations must list 1 to {MAX_LEVELS} numbers, got {dilations!r}.")
     for dilation in dilations:
         require_int("each dilation", dilation, 1, MAX_DILATION)
+
+
+@dataclass(frozen=True)
+class _ForecastConfig(Config):
+    """What every forecasting network is told, whatever its blocks."""
+
+    horizon: int = 24
+    context_length: int = 1024
+    season_length: int | None = None
+    head: HeadName = "quantile"
+    quantile_levels: tuple[float, ...] = DEFAULT_QUANTILE_LEVELS
+    past_covariates: tuple[str, ...] = ()
+    future_covariates: tuple[str, ...] = ()
+    static_covariates: tuple[str, ...] = ()
+    patch_length: int = 4
+    channels: int = 96
+    hidden_channels: int = 144
+    head_channels: int = 256
+    kernel_size: int = 3
+    dilations: tuple[int, ...] = (1, 2, 1, 2, 4, 8, 16, 32)
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_int("horizon", self.horizon, 1, MAX_HORIZON)
+        require_int("context_length", self.context_length, 8, MAX_CONTEXT_LENGTH)
+        if self.season_length is not None:
+            require_int("season_length", self.season_length, 1, MAX_CONTEXT_LENGTH)
+        require_choice("head", self.head, HeadName)
+        require_quantile_levels(self.quantile_levels)
+        for name in ("past_covariates", "future_covariates", "static_covariates"):
+            require_names(name, getattr(self, name))
+        require_int("patch_length", self.patch_length, 1, 64)
+        for name in ("channels", "hidden_channels", "head_channels"):
+            require_int(name, getattr(self, name), 1, MAX_CHANNELS)
+        require_int("kernel_size", self.kernel_size, 1, MAX_KERNEL_SIZE)
+        require_dilations(self.dilations)
+        require_float("dropout", self.dropout, 0.0, 0.9)
+
+
+@dataclass(frozen=True)
+class TCNConfig(_ForecastConfig):
+    """A forecasting network of residual dilated convolutions (Bai et al. 2018, pre-norm form).
+
+    horizon: steps forecast in one pass. context_length: observations read. season_length: steps of
+    a cycle; None takes it from the frequency, or finds it. patch_length: values per encoder step.
+    dilations: one per residual block, in encoder steps.
+
+    >>> TCNConfig(horizon=12).channels
+    96
+    """
+
+
+@dataclass(frozen=True)
+class WaveNetConfig(_ForecastConfig):
+    """A forecasting network of gated blocks with skip sums (van den Oord et al. 2016).
+
+    The fields are those of `TCNConfig`; `hidden_channels` is the width of the skip path.
+    """
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How to train; nothing here is part of a model.
+
+    max_epochs: passes over the training data at most. patience: evaluations without a better
+    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.0005 from
+    a trained start. batch_positions: series values per step. origins, steps: forecast origins per
+    window and future steps per origin in a training step. validation_length: points held back at
+    the end of each series; None is the horizon, more for long series. seed: of weights and batches.
+    """
+
+    max_epochs: int = 40
+    steps_per_epoch: int | None = None
+    patience: int = 6
+    learning_rate: float | None = None
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    clip: float = 1.0
+    average: float = 0.99
+    batch_positions: int = 12_288
+    origins: int = 12
+    steps: int = 24
+    validation_length: int | None = None
+    precision: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_int("max_epochs", self.max_epochs, 0, 100_000)
+        if self.steps_per_epoch is not None:
+            require_int("steps_per_epoch", self.steps_per_epoch, 1, 1_000_000)
+        require_int("patience", self.patience, 1, 100_000)
+        if self.learning_rate is not None:
+            require_float("learning_rate", self.learning_rate, 1e-8, 1.0)
+        require_float("weight_decay", self.weight_decay, 0.0, 1.0)
+        require_int("warmup_steps", self.warmup_steps, 0, 1_000_000)
+        require_float("clip", self.clip, 1e-6, 1e6)
+        require_float("average", self.average, 0.0, 0.99999)
+        require_int("batch_positions", self.batch_positions, 64, 10_000_000)
+        require_int("origins", self.origins, 1, 10_000)
+        require_int("steps", self.steps, 1, MAX_HORIZON)
+        if self.validation_length is not None:
+            require_int("validation_length", self.validation_length, 1, 100_000_000)
+        require_choice("precision", self.precision, Precision)
+        require_int("seed", self.seed, 0, 2**31 - 1)

@@ -1,0 +1,71 @@
+"""Time-series forecasting with temporal convolutional networks.
+
+The names below are the public API; they are loaded when first used, so that `import tcn` costs
+little more than `import torch`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tcn.checkpoint import load, save
+    from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
+    from tcn.errors import CheckpointError, ConfigError, DataError, TcnError
+    from tcn.evaluation import backtest
+    from tcn.forecaster import Forecaster
+    from tcn.series import Forecast, Panel, read_csv, read_parquet
+    from tcn.stream import ForecastStream
+    from tcn.training import fit
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CheckpointError": "tcn.errors",
+    "ConfigError": "tcn.errors",
+    "DataError": "tcn.errors",
+    "Forecast": "tcn.series",
+    "ForecastStream": "tcn.stream",
+    "Forecaster": "tcn.forecaster",
+    "Panel": "tcn.series",
+    "TCNConfig": "tcn.config",
+    "TcnError": "tcn.errors",
+    "TrainConfig": "tcn.config",
+    "WaveNetConfig": "tcn.config",
+    "backtest": "tcn.evaluation",
+    "fit": "tcn.training",
+    "load": "tcn.checkpoint",
+    "read_csv": "tcn.series",
+    "read_parquet": "tcn.series",
+    "save": "tcn.checkpoint",
+}
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Forecast",
+    "ForecastStream",
+    "Forecaster",
+    "Panel",
+    "TCNConfig",
+    "TcnError",
+    "TrainConfig",
+    "WaveNetConfig",
+    "__version__",
+    "backtest",
+    "fit",
+    "load",
+    "read_csv",
+    "read_parquet",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tcn' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

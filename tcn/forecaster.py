@@ -1,0 +1,245 @@
+"""Forecaster: a network and its config, ready to forecast. It never trains."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tcn.config import MAX_HORIZON, TCNConfig, WaveNetConfig, require_quantile_levels
+from tcn.errors import ConfigError, DataError
+from tcn.models.calibration import Calibration
+from tcn.models.forecast import ForecastNetwork
+from tcn.models.inputs import NetworkInputs
+from tcn.series.batches import batches_by_length, windows_ending_at
+from tcn.series.conditions import Conditions
+from tcn.series.features import encoder_features
+from tcn.series.forecast import Forecast
+from tcn.series.panel import Panel
+from tcn.series.references import step_inputs
+from tcn.series.scaling import History, LocScale, read_history
+from tcn.series.season import seasons_of
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+PATH_LEVELS = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """Forecasts panels with a trained network.
+
+    name: for people. manifest: how the network was made, JSON-ready. calibration: shifts of the
+    quantiles found on validation windows. conditions: how covariates are encoded.
+    """
+
+    config: TCNConfig | WaveNetConfig
+    network: ForecastNetwork
+    name: str = "model"
+    manifest: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    conditions: Conditions = Conditions()
+
+    def predict(
+        self,
+        panel: Panel,
+        horizon: int | None = None,
+        quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
+        *,
+        season_length: int | None = None,
+        batch_size: int = 256,
+        progress: Progress | None = None,
+    ) -> Forecast:
+        """Forecast the next `horizon` steps of every series.
+
+        `season_length` overrides the panel's, the config's, that of the frequency and the detected
+        one, in this order. Each answer is the same whatever other series are in the panel, to
+        rounding. Raises DataError for a series without a single value, ConfigError for a horizon or
+        level that is not allowed.
+        """
+        steps = _checked_horizon(self.config.horizon if horizon is None else horizon)
+        levels = tuple(float(level) for level in quantile_levels)
+        require_quantile_levels(levels)
+        self.conditions.check(panel, steps)
+        _require_values(panel)
+        seasons = seasons_of(panel, season_length or self.config.season_length)
+        mean = np.empty((len(panel), steps))
+        quantiles = np.empty((len(panel), steps, len(levels)))
+        done = 0
+        patch = self.config.patch_length
+        longest = -(-self.config.context_length // patch)
+        counts = -(-panel.lengths // patch)
+        groups = np.minimum(counts, longest)
+        for rows, n_patches in batches_by_length(groups, groups, batch_size, longest):
+            batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
+            mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(panel))
+        return Forecast(
+            ids=panel.ids,
+            times=panel.future_times(steps),
+            mean=mean,
+            quantiles=quantiles,
+            quantile_levels=levels,
+            freq=panel.freq,
+            tz=panel.tz,
+            frame_kind=panel.frame_kind,
+        )
+
+    def _batch(
+        self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
+    ) -> "Batch":
+        values = windows_ending_at(panel, rows, panel.lengths[rows], length)
+        return Batch(
+            values=torch.from_numpy(values),
+            season=torch.from_numpy(seasons),
+            panel=panel,
+            rows=rows,
+            low=_lower_bound(panel, rows, values),
+        )
+
+    def _predict_batch(
+        self, batch: "Batch", horizon: int, levels: tuple[float, ...]
+    ) -> tuple[Array, Array]:
+        with torch.inference_mode():
+            if horizon <= self.config.horizon:
+                answer = self._direct(batch, 1, horizon, levels)
+            else:
+                answer = self._rolled(batch, horizon, levels)
+        mean, quantiles = answer
+        quantiles = np.maximum.accumulate(quantiles, axis=-1)
+        floor = batch.low[:, None]
+        return np.maximum(mean, floor), np.maximum(quantiles, floor[:, :, None])
+
+    def _direct(
+        self, batch: "Batch", first: int, last: int, levels: tuple[float, ...]
+    ) -> tuple[Array, Array]:
+        """Mean and quantiles of steps `first` to `last`, in one pass."""
+        n = len(batch.values)
+        history = read_history(batch.values, batch.season)
+        end = torch.full((n, 1), batch.values.shape[1], dtype=torch.int64)
+        steps = torch.arange(1, last - first + 2).expand(n, 1, -1)
+        step = step_inputs(history, end, steps)
+        read = min(batch.values.shape[1], self.network.positions_read)
+        features = encoder_features(history, first=batch.values.shape[1] - read)
+        known = self.conditions.encode(batch.panel, batch.rows, read, first, last)
+        inputs = NetworkInputs(
+            torch.cat([features, known.context], dim=1) if known.context is not None else features,
+            step,
+            known.steps,
+            known.static,
+        )
+        raw = self.network(inputs)[:, 0]
+        head = self.network.distribution
+        mean = head.mean(raw).double()
+        quantiles = head.quantiles(raw, levels).double()
+        if self.calibration is not None:
+            shift = self.calibration.shifts(head, raw, levels, first)
+            quantiles = quantiles + shift.double()
+        return (
+            _to_data(mean, history, step.scaling).numpy(),
+            _to_data(quantiles, history, step.scaling).numpy(),
+        )
+
+    def _rolled(
+        self, batch: "Batch", horizon: int, levels: tuple[float, ...]
+    ) -> tuple[Array, Array]:
+        """Blocks of the trained horizon, each from several quantile paths of the one before.
+
+        Each path continues the series with one quantile of the last block; a block's distribution
+        is the mixture over paths, so that intervals widen as the paths part.
+        """
+        block = self.config.horizon
+        mean, quantiles = self._direct(batch, 1, block, levels)
+        paths = self._direct(batch, 1, block, PATH_LEVELS)[1].transpose(0, 2, 1)
+        means, parts = [mean], [quantiles]
+        done = block
+        n_paths = len(PATH_LEVELS)
+        while done < horizon:
+            size = min(block, horizon - done)
+            longer = batch.continued(paths, self.config.patch_length, self.config.context_length)
+            mean, spread = self._direct(longer, done + 1, done + size, PATH_LEVELS)
+            spread = spread.reshape(-1, n_paths, size, n_paths).transpose(0, 2, 1, 3)
+            sample = np.sort(spread.reshape(*spread.shape[:2], -1), axis=-1)
+            means.append(mean.reshape(-1, n_paths, size).mean(axis=1))
+            parts.append(_quantiles_of(sample, levels))
+            newest = _quantiles_of(sample, PATH_LEVELS).transpose(0, 2, 1)
+            paths = np.concatenate([paths, newest], axis=2)
+            done += size
+        return (
+            np.concatenate(means, axis=1)[:, :horizon],
+            np.concatenate(parts, axis=1)[:, :horizon],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Right-aligned windows of some series, (N, L), and what is known beside them."""
+
+    values: Tensor
+    season: Tensor
+    panel: Panel
+    rows: NDArray[np.int64]
+    low: Array  # (N, 1) zero for series that never were negative, else minus infinity
+
+    def continued(self, paths: Array, patch: int, longest: int) -> "Batch":
+        """Every window once for each path (N, K, P), with the path appended."""
+        n, k, _ = paths.shape
+        old = self.values[:, None].expand(n, k, -1).reshape(n * k, -1)
+        values = torch.cat([old, torch.from_numpy(paths.reshape(n * k, -1).copy())], dim=1)
+        keep = -(-longest // patch) * patch
+        return replace(
+            self,
+            values=values[:, -keep:],
+            season=self.season.repeat_interleave(k),
+            rows=np.repeat(self.rows, k),
+            low=np.repeat(self.low, k, axis=0),
+        )
+
+
+def _to_data(z: Tensor, history: History, scaling: LocScale) -> Tensor:
+    """From z units to those of the data; z is (N, H) or (N, H, Q)."""
+    shape = (-1,) + (1,) * (z.ndim - 1)
+    offset = (scaling.loc[:, :1] + history.centre).reshape(shape)
+    return (z * scaling.scale[:, :1].reshape(shape) + offset) * history.unit.reshape(shape)
+
+
+def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:
+    """Quantiles of a sorted sample along its last axis, each value at the middle of its share."""
+    size = sample.shape[-1]
+    position = np.clip(np.asarray(levels) * size - 0.5, 0.0, size - 1.0)
+    left = np.floor(position).astype(np.int64)
+    right = np.minimum(left + 1, size - 1)
+    share = position - left
+    return sample[..., left] * (1.0 - share) + sample[..., right] * share
+
+
+def _lower_bound(panel: Panel, rows: NDArray[np.int64], values: Array) -> Array:
+    lowest = np.nanmin(np.where(np.isnan(values), np.inf, values), axis=1)
+    return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
+
+
+def _checked_horizon(horizon: int) -> int:
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer):
+        raise ConfigError(f"horizon must be a whole number, got {horizon!r}.")
+    if not 1 <= horizon <= MAX_HORIZON:
+        raise ConfigError(f"horizon must be from 1 to {MAX_HORIZON:,}, got {horizon}.")
+    return int(horizon)
+
+
+def _require_values(panel: Panel) -> None:
+    if len(panel) == 0:
+        raise DataError("The panel has no series. Give at least one series with one value.")
+    seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
+    empty = np.flatnonzero(seen[panel.offsets[1:]] == seen[panel.offsets[:-1]])
+    if empty.size:
+        raise DataError(
+            f"Series {str(panel.ids[empty[0]])!r} has no observed value. "
+            "Give at least one number, or leave the series out."
+        )

@@ -1,0 +1,35 @@
+"""Networks from configs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from tcn.config import Config, TCNConfig, WaveNetConfig
+from tcn.errors import ConfigError
+from tcn.models.forecast import ForecastNetwork
+from tcn.models.inputs import NetworkInputs
+
+CONFIGS: dict[str, type[TCNConfig] | type[WaveNetConfig]] = {
+    "tcn": TCNConfig,
+    "wavenet": WaveNetConfig,
+}
+
+
+def kind_of(config: Config) -> str:
+    """The name a config is saved under, such as "tcn"."""
+    for kind, cls in CONFIGS.items():
+        if type(config) is cls:
+            return kind
+    raise ConfigError(f"No network is built from a {type(config).__name__}.")
+
+
+def build_network(kind: str, config: Mapping[str, Any]) -> tuple[Config, nn.Module]:
+    """Config and network of a saved kind; sizes are checked before anything is allocated."""
+    if kind not in CONFIGS:
+        raise ConfigError(f"Unknown kind of network {kind!r}. Known: {', '.join(CONFIGS)}.")
+    built = CONFIGS[kind].from_dict(config)
+    return built, ForecastNetwork(built)
+
+
+__all__ = ["CONFIGS", "ForecastNetwork", "NetworkInputs", "build_network", "kind_of"]

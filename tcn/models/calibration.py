@@ -1,0 +1,94 @@
+"""Split-conformal shifts of quantiles, found on windows that were not trained on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tcn.models.heads import Head, interpolation_weights
+
+LOW, HIGH = 0.1, 0.9
+SMALLEST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Calibration:
+    r"""Shifts per quantile level and part of the horizon, in units of the 80 % interval's width.
+
+    For level $\tau$ the score of a validation step is (y - q_tau) / (q_0.9 - q_0.1); the shift is
+    the $\tau$-quantile of the scores, so that afterwards a share $\tau$ of validation steps lies
+    below. Source: conformalised quantile regression, Romano et al. 2019 (arXiv:1905.03222), with
+    asymmetric scores relative to the width.
+
+    bounds: last step of each part but the last. shifts: (parts, levels).
+    """
+
+    levels: tuple[float, ...]
+    bounds: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    def shifts(
+        self, head: Head, raw: Tensor, levels: tuple[float, ...], first_step: int
+    ) -> Tensor:
+        """What to add to quantiles at `levels`; raw (N, H, n_raw), output (N, H, levels)."""
+        low, high = head.quantiles(raw, (LOW, HIGH)).unbind(-1)
+        steps = torch.arange(first_step, first_step + raw.shape[-2])
+        part = torch.bucketize(steps, torch.tensor(self.bounds, dtype=torch.int64))
+        table = torch.tensor(self.values, dtype=torch.float64)
+        table = table @ interpolation_weights(self.levels, levels)
+        width = (high - low).double().clamp_min(SMALLEST_SPREAD)
+        return table[part] * width[..., None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "levels": list(self.levels),
+            "bounds": list(self.bounds),
+            "shifts": [list(row) for row in self.values],
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Calibration":
+        """Inverse of `to_dict`."""
+        return cls(
+            tuple(values["levels"]),
+            tuple(values["bounds"]),
+            tuple(tuple(row) for row in values["shifts"]),
+        )
+
+
+def fit_calibration(
+    quantiles: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    levels: tuple[float, ...],
+    parts: int = 3,
+) -> Calibration:
+    """Shifts from validation windows.
+
+    quantiles: (N, H, Q) in z units at `levels`, which include 0.1 and 0.9. target: (N, H).
+    weight: (N, H), 0 where nothing was seen.
+    """
+    horizon = target.shape[1]
+    width = quantiles[..., levels.index(HIGH)] - quantiles[..., levels.index(LOW)]
+    scores = (target[..., None] - quantiles) / width.clamp_min(SMALLEST_SPREAD)[..., None]
+    edges = sorted({round(horizon * part / parts) for part in range(parts + 1)})
+    rows = []
+    for start, stop in zip(edges, edges[1:], strict=False):
+        seen = weight[:, start:stop] > 0
+        rows.append(_part_shifts(scores[:, start:stop][seen], levels))
+    return Calibration(levels, tuple(edges[1:-1]), tuple(rows))
+
+
+def _part_shifts(scores: Tensor, levels: tuple[float, ...]) -> tuple[float, ...]:
+    """The level's own quantile of its scores; 0 where there is too little to tell."""
+    n = len(scores)
+    if n < 50:
+        return (0.0,) * len(levels)
+    ordered = scores.sort(dim=0).values
+    shifts = []
+    for column, level in enumerate(levels):
+        rank = min(max(int(round(level * (n + 1))) - 1, 0), n - 1)
+        shifts.append(float(ordered[rank, column]))
+    return tuple(shifts)

@@ -1,0 +1,87 @@
+"""Quantiles that cannot cross."""
+
+import torch
+from torch import Tensor, nn
+
+from tcn.config import DEFAULT_QUANTILE_LEVELS, require_quantile_levels
+from tcn.errors import ConfigError
+from tcn.models.heads.base import Head
+
+_FIRST_SPREAD = 0.6
+
+
+class QuantileHead(Head):
+    r"""A median and positive steps away from it: non-crossing by construction.
+
+    With levels $q_1 < \dots < q_Q$ and the median at index $c$, quantile $c + j$ is the median plus
+    the sum of $j$ softplus increments, and likewise below. Trained by the pinball loss, the mean over
+    levels of $2 \max(\tau e, (\tau - 1) e)$ with $e$ = target - quantile (Koenker and Bassett 1978).
+    Levels that were not trained are interpolated linearly in the normal quantile of the level, and
+    extrapolated the same way (Gaussian tails beyond the last trained level).
+
+    Shape: raw (..., Q), quantiles (..., number of levels asked for).
+
+    >>> QuantileHead((0.1, 0.5, 0.9)).quantiles(torch.zeros(3), (0.1, 0.5, 0.9)).shape
+    torch.Size([3])
+    """
+
+    def __init__(self, levels: tuple[float, ...] = DEFAULT_QUANTILE_LEVELS) -> None:
+        super().__init__()
+        require_quantile_levels(levels)
+        if 0.5 not in levels:
+            raise ConfigError(f"quantile_levels of a head must include 0.5, got {levels!r}.")
+        self.levels = levels
+        self.n_raw = len(levels)
+        self.n_below = levels.index(0.5)
+        tau = torch.tensor(levels)
+        probits = torch.special.ndtri(tau.double())
+        gaps = _FIRST_SPREAD * probits.diff()
+        self.register_buffer("tau", tau, persistent=False)
+        self.register_buffer("offset", torch.log(torch.expm1(gaps)).float(), persistent=False)
+
+    def trained_quantiles(self, raw: Tensor) -> Tensor:
+        """Quantiles at the levels of this head, (..., Q)."""
+        median, rest = raw[..., :1], raw[..., 1:]
+        gaps = nn.functional.softplus(rest + self.offset)
+        below = gaps[..., : self.n_below].flip(-1).cumsum(-1).flip(-1)
+        above = gaps[..., self.n_below :].cumsum(-1)
+        return torch.cat([median - below, median, median + above], dim=-1)
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        error = target[..., None] - self.trained_quantiles(raw)
+        return 2.0 * torch.maximum(self.tau * error, (self.tau - 1.0) * error).mean(dim=-1)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Mean of the distribution, by the trapezoid rule over levels."""
+        quantiles = self.trained_quantiles(raw)
+        return quantiles @ self._level_weights().to(quantiles)
+
+    def quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> Tensor:
+        quantiles = self.trained_quantiles(raw)
+        if levels == self.levels:
+            return quantiles
+        weights = interpolation_weights(self.levels, levels)
+        return quantiles @ weights.to(quantiles)
+
+    def _level_weights(self) -> Tensor:
+        tau = torch.tensor(self.levels, dtype=torch.float64)
+        edges = torch.cat([tau.new_zeros(1), (tau[1:] + tau[:-1]) / 2.0, tau.new_ones(1)])
+        return edges.diff()
+
+
+def interpolation_weights(known: tuple[float, ...], wanted: tuple[float, ...]) -> Tensor:
+    """Matrix (len(known), len(wanted)) that turns known quantiles into wanted ones.
+
+    Piecewise linear in the normal quantile of the level; the outer pieces are continued.
+    """
+    if len(known) == 1:
+        return torch.ones(1, len(wanted), dtype=torch.float64)
+    x = torch.special.ndtri(torch.tensor(known, dtype=torch.float64))
+    at = torch.special.ndtri(torch.tensor(wanted, dtype=torch.float64))
+    right = torch.searchsorted(x, at).clamp(1, len(known) - 1)
+    share = (at - x[right - 1]) / (x[right] - x[right - 1])
+    weights = torch.zeros(len(known), len(wanted), dtype=torch.float64)
+    columns = torch.arange(len(wanted))
+    weights[right - 1, columns] = 1.0 - share
+    weights[right, columns] += share
+    return weights

@@ -1,0 +1,83 @@
+"""From the encoder's state at an origin to raw outputs for each future step."""
+
+import torch
+from torch import Tensor, nn
+
+from tcn.models.inputs import NetworkInputs
+from tcn.series.references import N_DRAFTS, N_REFERENCES, N_STEP_FEATURES
+
+
+class ModulatedMLP(nn.Module):
+    r"""A residual two-layer perceptron whose input is modulated by a state.
+
+    y = t + W2 relu(W1 (norm(t) (1 + gamma(s)) + beta(s))), FiLM of Perez et al. 2018
+    (arXiv:1709.07871), with W2 zero at the start.
+
+    Shape: tokens (N, O, H, D), state (N, O, D), output (N, O, H, D).
+    """
+
+    def __init__(self, channels: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels, elementwise_affine=False)
+        self.film = nn.Linear(channels, 2 * channels)
+        self.widen = nn.Linear(channels, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.narrow = nn.Linear(hidden, channels)
+        nn.init.zeros_(self.narrow.weight)
+        nn.init.zeros_(self.narrow.bias)
+
+    def forward(self, tokens: Tensor, state: Tensor) -> Tensor:
+        gain, shift = self.film(state)[:, :, None].chunk(2, dim=-1)
+        hidden = self.norm(tokens) * (1.0 + gain) + shift
+        update: Tensor = self.narrow(self.dropout(torch.relu(self.widen(hidden))))
+        return tokens + update
+
+
+class StepHead(nn.Module):
+    """Raw distribution parameters of each (origin, step), in z units.
+
+    The first raw output is a weighted sum of the drafts plus a correction; the weights start so
+    that the first forecast is the seasonal mean.
+
+    Shape: state (N, O, D), output (N, O, H, n_raw).
+    """
+
+    def __init__(
+        self, channels: int, hidden: int, n_raw: int, n_known: int, n_static: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.n_raw = n_raw
+        self.embed = nn.Linear(N_REFERENCES + N_DRAFTS + N_STEP_FEATURES, channels)
+        self.known = nn.Linear(n_known, channels) if n_known else None
+        self.static = nn.Linear(n_static, channels) if n_static else None
+        self.first = ModulatedMLP(channels, hidden, dropout)
+        self.second = ModulatedMLP(channels, hidden, dropout)
+        self.norm = nn.LayerNorm(channels)
+        self.out = nn.Linear(channels, n_raw + N_DRAFTS)
+        self.reset_outputs()
+
+    def reset_outputs(self) -> None:
+        """Start from the mean of the same phase in past cycles, with a unit spread."""
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[self.n_raw + 1] = 1.0
+        for extra in (self.known, self.static):
+            if extra is not None:
+                nn.init.zeros_(extra.weight)
+                nn.init.zeros_(extra.bias)
+
+    def forward(self, state: Tensor, inputs: NetworkInputs) -> Tensor:
+        step = inputs.step
+        tokens = torch.cat([step.references, torch.asinh(step.drafts), step.steps], dim=-1)
+        tokens = self.embed(tokens)
+        if self.known is not None and inputs.known is not None:
+            tokens = tokens + self.known(inputs.known)
+        if self.static is not None and inputs.static is not None:
+            state = state + self.static(inputs.static)[:, None]
+        tokens = self.second(self.first(tokens, state), state)
+        with torch.autocast(tokens.device.type, enabled=False):
+            outputs = self.out(self.norm(tokens.float()))
+        raw, weights = outputs[..., : self.n_raw], outputs[..., self.n_raw :]
+        location = raw[..., :1] + (weights * step.drafts).sum(dim=-1, keepdim=True)
+        return torch.cat([location, raw[..., 1:]], dim=-1)

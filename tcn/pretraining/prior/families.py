@@ -1,0 +1,254 @@
+"""Families of synthetic series: one law each, (traits of N series, length) -> (N, L).
+
+Time scales are relative to the length, so that a series of
+20 points trends as a yearly economic series does, and is not a piece cut from a long flat one.
+No real series, nor a statistic of one, is used anywhere.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from tcn.pretraining.prior.noise import (
+    Array,
+    ar1,
+    coloured,
+    column,
+    innovations,
+    log_uniform,
+    pick,
+    smooth_path,
+    standardise,
+    volatility,
+)
+from tcn.pretraining.prior.seasons import Ints, seasonal
+from tcn.pretraining.prior.trends import trend
+
+class Traits(NamedTuple):
+    """What the series of a batch are told: their cycle and how strongly they tend to grow."""
+
+    season: Ints  # (N,) steps of a cycle, 1 for none
+    growth: Array  # (N,) usual drift per step in units of the shocks: large where steps are years
+
+
+Family = Callable[[Generator, Traits, int], Array]
+
+
+def trend_season_noise(rng: Generator, traits: Traits, length: int) -> Array:
+    """Trend, season and noise, added, or multiplied in two fifths of the series."""
+    season = traits.season
+    n = season.size
+    cyclic = season > 1
+    amplitude = np.where(cyclic, log_uniform(rng, 0.1, 3.0, n), 0.0)
+    noise = column(log_uniform(rng, 0.02, 1.0, n)) * coloured(rng, n, length)
+    noise *= volatility(rng, n, length)
+    path = trend(rng, n, length, traits.growth)
+    total = path + column(amplitude) * seasonal(rng, np.maximum(season, 2), length) + noise
+    spread = column(log_uniform(rng, 0.03, 0.5, n) / (1.0 + amplitude))
+    multiplied = np.exp(np.clip(spread * total, -8.0, 8.0))
+    return np.where(column(pick(rng, 0.45, n)), multiplied, total)
+
+
+def exponential_smoothing(rng: Generator, traits: Traits, length: int) -> Array:
+    """Innovations state space: level, damped trend, season (Hyndman et al. 2008, chapter 3).
+
+    Errors are additive or multiplicative; smoothing parameters mostly small, as fitted ones are.
+    """
+    season = traits.season
+    n = season.size
+    cyclic = season > 1
+    alpha = rng.beta(1.2, 2.0, n)
+    beta = np.where(pick(rng, 0.5, n), alpha * rng.beta(1.0, 8.0, n), 0.0)
+    gamma = np.where(cyclic, (1.0 - alpha) * rng.beta(1.0, 5.0, n), 0.0)
+    damping = np.where(pick(rng, 0.5, n), rng.uniform(0.85, 1.0, n), 1.0)
+    relative = pick(rng, 0.45, n)
+    sigma = np.where(relative, log_uniform(rng, 0.01, 0.2, n), log_uniform(rng, 0.05, 1.0, n))
+    shocks = column(sigma) * innovations(rng, n, length) * volatility(rng, n, length)
+    level = np.where(relative, 1.0, rng.normal(0.0, 3.0, n))
+    drift = sigma * traits.growth * rng.normal(1.0, 1.0, n)
+    drift = np.where(pick(rng, 0.75, n), drift, 0.0)
+    scale = np.where(relative, log_uniform(rng, 0.03, 0.4, n), log_uniform(rng, 0.2, 4.0, n))
+    width = int(season.max())
+    pattern = seasonal(rng, np.maximum(season, 2), width) * column(np.where(cyclic, scale, 0.0))
+    rows = np.arange(n)
+    out = np.empty((length, n))
+    for t in range(length):
+        phase = t % season
+        current = pattern[rows, phase]
+        base = level + damping * drift
+        size = np.where(relative, np.maximum(np.abs(base) * (1.0 + current), 1e-3), 1.0)
+        error = shocks[:, t] * size
+        expected = np.where(relative, base * (1.0 + current), base + current)
+        out[t] = expected + error
+        share = np.where(relative, error / np.maximum(1.0 + current, 0.1), error)
+        level = base + alpha * share
+        drift = damping * drift + beta * share
+        change = np.where(relative, error / np.maximum(np.abs(base), 1e-3), error)
+        pattern[rows, phase] = current + gamma * change
+    return np.nan_to_num(np.clip(out.T, -1e6, 1e6))
+
+
+def sarima(rng: Generator, traits: Traits, length: int) -> Array:
+    """Seasonal ARIMA: (p, d, q) x (P, D, Q) with p, q, P, Q at most 1, d and D 0 or 1."""
+    season = traits.season
+    n = season.size
+    cyclic = season > 1
+    warm = int(min(2 * season.max(), 2 * length)) + 20
+    size = length + warm
+    phi = np.where(pick(rng, 0.6, n), rng.uniform(-0.4, 0.95, n), 0.0)
+    theta = np.where(pick(rng, 0.6, n), rng.uniform(-0.9, 0.5, n), 0.0)
+    seasonal_root = cyclic & pick(rng, 0.6, n)
+    big_phi = np.where(cyclic, np.where(seasonal_root, 0.0, rng.uniform(0.3, 0.98, n)), 0.0)
+    big_theta = np.where(seasonal_root, -rng.beta(4.0, 2.0, n), 0.0)
+    shocks = innovations(rng, n, size) * volatility(rng, n, size)
+    noise = shocks.copy()
+    noise[:, 1:] += column(theta) * shocks[:, :-1]
+    driven = _lagged_sum(noise, shocks, np.where(cyclic, season, 1), big_theta)
+    phi_column = phi
+    series = np.zeros((size, n))
+    rows = np.arange(n)
+    back = np.where(cyclic, season, 1)
+    for t in range(size):
+        value = driven[:, t]
+        if t >= 1:
+            value = value + phi_column * series[t - 1]
+        at = t - back
+        known = at >= 0
+        value = value + np.where(known, big_phi * series[np.maximum(at, 0), rows], 0.0)
+        before = at - 1 >= 0
+        value = value - np.where(before, phi * big_phi * series[np.maximum(at - 1, 0), rows], 0.0)
+        series[t] = value
+    out = series.T
+    out = np.where(column(seasonal_root), _integrate_season(out, back), out)
+    integrated = pick(rng, 0.55, n)
+    slope = traits.growth * rng.normal(0.8, 1.0, n) * pick(rng, 0.6, n)
+    walked = np.cumsum(standardise(out) + column(slope), axis=1)
+    out = np.where(column(integrated & ~seasonal_root), walked, out)
+    return np.clip(out[:, warm:], -1e8, 1e8)
+
+
+def _lagged_sum(noise: Array, shocks: Array, lag: Ints, weight: Array) -> Array:
+    index = np.arange(noise.shape[1]) - column(lag)
+    earlier = np.take_along_axis(shocks, np.maximum(index, 0).astype(np.int64), axis=1)
+    return noise + column(weight) * np.where(index >= 0, earlier, 0.0)
+
+
+def _integrate_season(values: Array, season: Ints) -> Array:
+    """Invert the difference at lag `season`: y_t = x_t + y_{t-m}."""
+    out = values.T.copy()
+    rows = np.arange(season.size)
+    for t in range(out.shape[0]):
+        at = t - season
+        out[t] += np.where(at >= 0, out[np.maximum(at, 0), rows], 0.0)
+    return out.T
+
+
+def random_walks(rng: Generator, traits: Traits, length: int) -> Array:
+    """Random walks with drift, local trends, near unit roots, geometric walks; season on top."""
+    season = traits.season
+    n = season.size
+    shocks = innovations(rng, n, length) * volatility(rng, n, length)
+    drift = traits.growth * rng.normal(1.0, 1.0, n) * pick(rng, 0.8, n)
+    walk = np.cumsum(shocks + column(drift), axis=1)
+    slope_noise = column(log_uniform(rng, 0.01, 0.3, n)) * innovations(rng, n, length)
+    slope = np.cumsum(slope_noise, axis=1) + column(traits.growth * rng.normal(0.8, 1.0, n))
+    local = np.cumsum(slope, axis=1) + column(log_uniform(rng, 0.1, 2.0, n)) * shocks
+    reverting = ar1(rng, 1.0 - log_uniform(rng, 0.005, 0.3, n), n, length) * np.sqrt(length) / 2
+    kind = column(rng.choice(3, n, p=[0.5, 0.25, 0.25]))
+    path = np.choose(kind, [walk, local, reverting])
+    measured = column(np.where(pick(rng, 0.5, n), log_uniform(rng, 0.1, 2.0, n), 0.0))
+    path = path + measured * rng.standard_normal((n, length))
+    size = np.where(season > 1, log_uniform(rng, 0.3, 6.0, n), 0.0)
+    path = path + column(size) * seasonal(rng, np.maximum(season, 2), length)
+    growth = column(log_uniform(rng, 0.005, 0.08, n))
+    geometric = np.exp(np.clip(growth * path, -8.0, 8.0))
+    return np.where(column(pick(rng, 0.4, n)), geometric, path)
+
+
+def gaussian_process(rng: Generator, traits: Traits, length: int) -> Array:
+    """Smooth, periodic and rough kernels by random Fourier features (Rahimi and Recht 2007)."""
+    season = traits.season
+    n = season.size
+    time = np.arange(length) / length
+    total = np.zeros((n, length))
+    for weight, low, high in ((1.0, 0.3, 3.0), (0.6, 3.0, 20.0), (0.3, 20.0, length / 4.0)):
+        frequency = rng.standard_t(4.0, (n, 12, 1)) * column(log_uniform(rng, low, max(high, low * 2), n))[:, None]
+        angle = 2.0 * np.pi * frequency * time + rng.uniform(0, 2 * np.pi, (n, 12, 1))
+        size = weight * rng.exponential(1.0, n) * pick(rng, 0.6, n)
+        total += column(size) * np.cos(angle).sum(axis=1) / np.sqrt(6.0)
+    size = np.where(season > 1, log_uniform(rng, 0.2, 4.0, n), 0.0)
+    total += column(size) * seasonal(rng, np.maximum(season, 2), length)
+    total += column(log_uniform(rng, 0.01, 0.6, n)) * coloured(rng, n, length)
+    return total
+
+
+def counts(rng: Generator, traits: Traits, length: int) -> Array:
+    """Counts and intermittent demand: Poisson and negative binomial, many zeros in half of them."""
+    season = traits.season
+    n = season.size
+    swing = np.where(season > 1, rng.uniform(0.0, 1.2, n), 0.0)
+    rate = np.log(column(log_uniform(rng, 0.05, 30.0, n)))
+    rate = rate + column(swing) * seasonal(rng, np.maximum(season, 2), length)
+    rate = rate + column(rng.uniform(0.0, 0.5, n)) * smooth_path(rng, n, length, 3)
+    mean = np.exp(np.clip(rate, -6.0, 7.0))
+    shape = column(np.where(pick(rng, 0.5, n), 1e4, log_uniform(rng, 0.3, 10.0, n)))
+    drawn = rng.poisson(mean * rng.gamma(shape, 1.0 / shape, mean.shape)).astype(np.float64)
+    present = rng.random((n, length)) < column(np.where(pick(rng, 0.5, n), 1.0, rng.uniform(0.05, 0.8, n)))
+    return drawn * present
+
+
+def shapes(rng: Generator, traits: Traits, length: int) -> Array:
+    """Steps, ramps, pulses, sawtooth and square waves, with little noise."""
+    season = traits.season
+    n = season.size
+    cyclic = np.maximum(season, 2)
+    position = ((np.arange(length) + column(rng.integers(0, cyclic))) % column(cyclic)) / column(cyclic)
+    duty = column(rng.uniform(0.1, 0.9, n))
+    saw = np.where(position < duty, position / duty, (1.0 - position) / (1.0 - duty))
+    square = (position < duty).astype(np.float64)
+    sine = np.sin(2.0 * np.pi * position)
+    wave = np.choose(column(rng.integers(0, 3, n)), [saw, square, sine])
+    wave = np.where(column(season > 1), wave, 0.0)
+    jumps = rng.random((n, length)) < column(rng.uniform(0.0, 4.0, n)) / length
+    steps = np.cumsum(jumps * rng.standard_normal((n, length)), axis=1)
+    ramp = column(rng.normal(0.2, 1.0, n) * pick(rng, 0.4, n)) * np.linspace(0.0, 2.0, length)
+    noise = column(log_uniform(rng, 0.001, 0.3, n)) * rng.standard_normal((n, length))
+    return wave * column(rng.uniform(0.5, 3.0, n)) + steps + ramp + noise
+
+
+def two_seasons(rng: Generator, traits: Traits, length: int) -> Array:
+    """A short cycle inside a longer one (hours in a week, days in a year), modulated or added."""
+    season = traits.season
+    n = season.size
+    inner = np.where(season > 1, season, 2)
+    ratio = np.where(pick(rng, 0.75, n), 7, rng.choice(np.array([2, 3, 4, 5, 12, 30]), n))
+    outer = np.minimum(inner * ratio, 4 * length).astype(np.int64)
+    first = seasonal(rng, inner, length) * column(season > 1)
+    within = np.arange(length) + column(rng.integers(0, outer))
+    block = (within // column(inner)) % column(ratio)
+    table = rng.normal(0.0, 1.0, (n, int(ratio.max())))
+    weekend = (block >= column(np.maximum(ratio - 2, 1))) * column(rng.uniform(-1.5, 0.5, n))
+    levels = np.where(column(pick(rng, 0.7, n)), weekend, np.take_along_axis(table, block, axis=1) * 0.5)
+    levels = levels * column(season > 1)
+    modulated = first * np.exp(0.5 * levels) + levels * column(rng.uniform(0.0, 1.0, n))
+    added = first + column(rng.uniform(0.2, 1.0, n)) * levels
+    base = np.where(column(pick(rng, 0.5, n)), modulated, added)
+    base = base * column(log_uniform(rng, 0.5, 4.0, n))
+    base = base + trend(rng, n, length, traits.growth) * 0.5
+    base = base + column(log_uniform(rng, 0.03, 0.7, n)) * coloured(rng, n, length)
+    lifted = np.exp(np.clip(0.3 * base, -6.0, 6.0))
+    return np.where(column(pick(rng, 0.4, n)), lifted, base)
+
+
+FAMILIES: dict[Family, float] = {
+    trend_season_noise: 0.27,
+    exponential_smoothing: 0.20,
+    sarima: 0.16,
+    random_walks: 0.13,
+    gaussian_process: 0.08,
+    counts: 0.06,
+    shapes: 0.04,
+    two_seasons: 0.06,
+}

@@ -1,0 +1,70 @@
+"""The prior: families mixed, disturbed and labelled with a season hint."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tcn.pretraining.prior.disturbances import disturb
+from tcn.pretraining.prior.families import FAMILIES, Family, Traits
+from tcn.pretraining.prior.noise import Array, column, log_uniform, pick
+from tcn.pretraining.prior.seasons import season_lengths
+
+SEASONAL_SHARE = 0.62
+HINT_KEPT = 0.88
+HINT_WRONG = 0.05
+HINT_WITHOUT_SEASON = 0.5
+GROWTH = 0.12
+GROWTH_WITHOUT_HINT = 0.45
+
+
+class SyntheticSeries(NamedTuple):
+    """Series of one length and what a forecaster is told of their season."""
+
+    values: Array  # (N, L), NaN where missing
+    season_hint: NDArray[np.int64]  # (N,) 1 for none; may be wrong, as users' hints may be
+
+
+def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
+    """Draw `n` series of `length` from the mixture."""
+    names = list(FAMILIES)
+    shares = np.array(list(FAMILIES.values()))
+    family = rng.choice(len(names), size=n, p=shares / shares.sum())
+    nominal = season_lengths(rng, n, length)
+    is_seasonal = pick(rng, SEASONAL_SHARE, n)
+    season = np.where(is_seasonal, nominal, 1)
+    hints = _hints(rng, season, nominal, length)
+    traits = Traits(season, np.where(hints == 1, GROWTH_WITHOUT_HINT, GROWTH))
+    values = np.empty((n, length))
+    for number, make in enumerate(names):
+        rows = np.flatnonzero(family == number)
+        if rows.size:
+            values[rows] = _finite(make, rng, Traits(traits.season[rows], traits.growth[rows]), length)
+    values = disturb(rng, _lift(rng, values))
+    return SyntheticSeries(values, hints)
+
+
+def _finite(make: Family, rng: Generator, traits: Traits, length: int) -> Array:
+    values = make(rng, traits, length)
+    return np.clip(np.nan_to_num(values, nan=0.0, posinf=1e9, neginf=-1e9), -1e9, 1e9)
+
+
+def _lift(rng: Generator, values: Array) -> Array:
+    """Raise most series that cross zero above it, since most measured quantities are positive."""
+    low = values.min(axis=1, keepdims=True)
+    spread = np.maximum(np.ptp(values, axis=1, keepdims=True), 1e-9)
+    room = column(log_uniform(rng, 0.01, 5.0, values.shape[0])) * spread
+    lifted = column(pick(rng, 0.75, values.shape[0])) & (low < 0)
+    return np.where(lifted, values - low + room, values)
+
+
+def _hints(
+    rng: Generator, season: NDArray[np.int64], nominal: NDArray[np.int64], length: int
+) -> NDArray[np.int64]:
+    n = season.size
+    other = season_lengths(rng, n, length)
+    draw = rng.random(n)
+    seasonal = np.where(draw < HINT_KEPT, season, np.where(draw < HINT_KEPT + HINT_WRONG, other, 1))
+    flat = np.where(draw < HINT_WITHOUT_SEASON, nominal, 1)
+    return np.where(season > 1, seasonal, flat).astype(np.int64)

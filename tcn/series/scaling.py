@@ -1,0 +1,154 @@
+r"""Location and scale of every position of a window, from the past alone.
+
+All statistics at time `t` read values up to `t` and none after, through differences of cumulative
+sums, so one pass serves every forecast origin of a series at once. A forecast at origin `t` is made
+in units of `z = (y - loc_t) / scale_t`:
+
+    loc_t    mean of the last cycle (the last 6 values where the cycle is shorter than 4)
+    scale_t  half the standard deviation plus half the mean absolute difference of the last four
+             cycles (24 to 192 values), and at least a tenth of the same over the whole past
+
+Missing values (NaN) take part in no sum. Each series is first centred on its mean and divided by a
+power of two, which changes no result and keeps sums of squares inside float64.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+MIN_LEVEL_WINDOW = 6
+SHORTEST_OWN_CYCLE = 4
+SCALE_CYCLES = 4
+MIN_SCALE_WINDOW = 24
+MAX_SCALE_WINDOW = 192
+LONG_RUN_SHARE = 0.1
+RELATIVE_FLOOR = 1e-9
+
+
+class History(NamedTuple):
+    """Observed values, centred and filled, with their cumulative sums. All (N, L) float64.
+
+    Sums have a leading zero column, (N, L + 1), so that `total(sums, t, w)` is one subtraction.
+    """
+
+    values: Tensor  # centred and divided; 0 where missing
+    observed: Tensor  # 1.0 where a value was seen
+    last_seen: Tensor  # the newest value at or before t; 0 before the first
+    positive: Tensor  # 1.0 where every value so far was above zero, in the data's own units
+    season: Tensor  # (N,) int64, at least 1
+    first: Tensor  # (N, 1) int64, index of the first value seen; 0 where there is none
+    centre: Tensor  # (N, 1) subtracted from the data
+    unit: Tensor  # (N, 1) power of two the data were divided by
+    sum_values: Tensor
+    sum_squares: Tensor
+    sum_changes: Tensor
+    count: Tensor
+    count_changes: Tensor
+
+
+class LocScale(NamedTuple):
+    """Location and scale at each position, in the units of `History`. Both (N, L)."""
+
+    loc: Tensor
+    scale: Tensor
+
+
+def read_history(values: Tensor, season: Tensor) -> History:
+    """Prepare windows for causal statistics.
+
+    values: (N, L) float64, NaN where missing. season: (N,) int64, steps of a cycle, 1 for none.
+    """
+    values = values.double()
+    seen = torch.isfinite(values)
+    observed = seen.double()
+    raw = torch.where(seen, values, 0.0)
+    largest = raw.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    unit = torch.exp2(torch.floor(torch.log2(largest)))
+    raw = raw / unit
+    number = observed.sum(dim=1, keepdim=True).clamp_min(1.0)
+    centre = raw.sum(dim=1, keepdim=True) / number
+    centred = (raw - centre) * observed
+    last_seen = _forward_fill(centred, seen)
+    lowest = torch.where(seen, raw, torch.inf).cummin(dim=1).values
+    before = torch.nn.functional.pad(last_seen[:, :-1], (1, 0))
+    seen_before = torch.nn.functional.pad(observed.cumsum(1)[:, :-1], (1, 0)) > 0
+    is_change = observed * seen_before
+    changes = (centred - before).abs() * is_change
+    return History(
+        values=centred,
+        observed=observed,
+        last_seen=last_seen,
+        positive=((lowest > 0) & torch.isfinite(lowest)).double(),
+        season=season,
+        first=seen.byte().argmax(dim=1, keepdim=True),
+        centre=centre,
+        unit=unit,
+        sum_values=_cumulate(centred),
+        sum_squares=_cumulate(centred.square()),
+        sum_changes=_cumulate(changes),
+        count=_cumulate(observed),
+        count_changes=_cumulate(is_change),
+    )
+
+
+def total(sums: Tensor, end: Tensor, width: Tensor | int) -> Tensor:
+    """Sum over the `width` positions that end just before index `end` (exclusive), (N, K)."""
+    start = (end - width).clamp_min(0)
+    return sums.gather(1, end.clamp_min(0)) - sums.gather(1, start)
+
+
+def age_at(history: History, end: Tensor) -> Tensor:
+    """Positions from the first value seen up to `end`, at least 1; padding does not count."""
+    return (end - history.first).clamp_min(1)
+
+
+def mean_over(history: History, end: Tensor, width: Tensor | int) -> tuple[Tensor, Tensor]:
+    """Mean of the observed values in a trailing window, and how many there were; 0 for none."""
+    number = total(history.count, end, width)
+    return total(history.sum_values, end, width) / number.clamp_min(1.0), number
+
+
+def level_window(season: Tensor) -> Tensor:
+    """Width of the window whose mean is the location, (N,)."""
+    return torch.where(season >= SHORTEST_OWN_CYCLE, season, MIN_LEVEL_WINDOW)
+
+
+def scale_window(season: Tensor) -> Tensor:
+    """Width of the window whose spread is the scale, (N,)."""
+    return (SCALE_CYCLES * season).clamp(MIN_SCALE_WINDOW, MAX_SCALE_WINDOW)
+
+
+def loc_at(history: History, end: Tensor) -> Tensor:
+    """Location after the first `end` positions, (N, K); the last seen value where all is missing."""
+    mean, number = mean_over(history, end, level_window(history.season)[:, None])
+    newest = history.last_seen.gather(1, (end - 1).clamp_min(0))
+    return torch.where(number > 0, mean, newest)
+
+
+def loc_scale_at(history: History, end: Tensor) -> LocScale:
+    """Location and scale after the first `end` positions, each (N, K)."""
+    loc = loc_at(history, end)
+    recent = _spread(history, end, scale_window(history.season)[:, None])
+    long_run = _spread(history, end, end)
+    floor = RELATIVE_FLOOR * (loc + history.centre).abs() + 1e-12
+    return LocScale(loc, torch.maximum(torch.maximum(recent, LONG_RUN_SHARE * long_run), floor))
+
+
+def _spread(history: History, end: Tensor, width: Tensor) -> Tensor:
+    mean, number = mean_over(history, end, width)
+    square = total(history.sum_squares, end, width) / number.clamp_min(1.0)
+    deviation = (square - mean.square()).clamp_min(0.0).sqrt()
+    changes = total(history.count_changes, end, width).clamp_min(1.0)
+    return 0.5 * deviation + 0.5 * total(history.sum_changes, end, width) / changes
+
+
+def _forward_fill(values: Tensor, seen: Tensor) -> Tensor:
+    index = torch.arange(values.shape[1], device=values.device).expand_as(values)
+    newest = torch.where(seen, index, -1).cummax(dim=1).values
+    filled = values.gather(1, newest.clamp_min(0))
+    return torch.where(newest >= 0, filled, 0.0)
+
+
+def _cumulate(values: Tensor) -> Tensor:
+    return torch.nn.functional.pad(values.cumsum(dim=1), (1, 0))

@@ -1,0 +1,258 @@
+"""fit: a panel in, a forecaster out."""
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tcn.checkpoint import load
+from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
+from tcn.errors import ConfigError
+from tcn.forecaster import Forecaster
+from tcn.models.calibration import Calibration, fit_calibration
+from tcn.models.forecast import ForecastNetwork
+from tcn.models.inputs import NetworkInputs
+from tcn.series.conditions import Conditions
+from tcn.series.features import N_FEATURES
+from tcn.series.panel import Panel
+from tcn.series.season_choice import seasons_of
+from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
+from tcn.training.origins import Targets, TrainingPairs, weighted_loss
+from tcn.training.precision import autocast, training_dtype
+from tcn.training.windows import (
+    PanelBatches,
+    WindowSettings,
+    split_by_time,
+    validation_batches,
+)
+
+RATE_FROM_SCRATCH = 2e-3
+RATE_FROM_START = 5e-4
+_COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
+_FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
+
+Start = Forecaster | Literal["zero"] | str | None
+
+
+def fit(
+    panel: Panel,
+    config: TCNConfig | WaveNetConfig | None = None,
+    train_config: TrainConfig | None = None,
+    *,
+    start: Start = "zero",
+    directory: Path | str | None = None,
+    progress: Report | None = None,
+    name: str = "model",
+) -> Forecaster:
+    """Train a forecaster on a panel.
+
+    The end of every series is held back; the weights that forecast it best are kept, and the
+    quantiles are calibrated on it. All covariates of the panel are used.
+
+    config: sizes and horizon; None takes those of `start`. start: weights to begin with: "zero" for
+    the pretrained model, a path, a forecaster, or None for random ones. directory: where the
+    run keeps its state, so that it goes on after an interruption. progress: receives dictionaries
+    with step, steps, loss, score, best.
+
+    Raises ConfigError where `config` does not fit `start`, DataError where the series are too short.
+    """
+    settings = train_config or TrainConfig()
+    begin = _starting_point(start)
+    conditions = Conditions.fitted(panel)
+    config = _with_conditions(_config(config, begin), conditions)
+    _require_compatible(config, begin)
+    network = _network(config, begin, settings.seed)
+    seasons = seasons_of(panel, config.season_length)
+    split = split_by_time(panel, config.horizon, settings.validation_length)
+    windows = WindowSettings(
+        horizon=config.horizon,
+        context_length=config.context_length,
+        patch_length=config.patch_length,
+        positions=settings.batch_positions,
+        origins=settings.origins,
+        steps=min(settings.steps, config.horizon),
+        seed=settings.seed,
+    )
+    batches = PanelBatches(panel, split.train_lengths, seasons, conditions, windows)
+    held_back = validation_batches(
+        panel, split.windows, seasons, conditions, windows, network.positions_read
+    )
+    done = _train(network, batches, held_back, settings, begin is not None, directory, progress)
+    return Forecaster(
+        config=config,
+        network=network,
+        name=name,
+        manifest=_manifest(panel, settings, begin, done, split.windows.rows.size),
+        calibration=_calibrate(network, held_back),
+        conditions=conditions,
+    )
+
+
+def _train(
+    network: ForecastNetwork,
+    batches: PanelBatches,
+    held_back: list[tuple[NetworkInputs, Targets]],
+    settings: TrainConfig,
+    is_warm: bool,
+    directory: Path | str | None,
+    progress: Report | None,
+) -> Progress:
+    dtype = training_dtype(settings.precision)
+    device = torch.device("cpu")
+
+    def loss_of(pairs: TrainingPairs) -> Tensor:
+        with autocast(device, dtype):
+            raw = network(pairs.inputs, pairs.origins)
+        return weighted_loss(network.distribution, raw, pairs.targets)
+
+    def score() -> float:
+        return validation_loss(network, held_back)
+
+    per_epoch = settings.steps_per_epoch or batches.steps_per_epoch
+    steps = per_epoch * settings.max_epochs
+    peak = settings.learning_rate or (RATE_FROM_START if is_warm else RATE_FROM_SCRATCH)
+    loop = LoopSettings(
+        steps=steps,
+        learning_rate=warmup_then_linear(peak, settings.warmup_steps, steps),
+        evaluate_every=per_epoch,
+        patience=settings.patience,
+        clip=settings.clip,
+        weight_decay=settings.weight_decay,
+        average=settings.average,
+        seed=settings.seed,
+        fingerprint=_fingerprint(batches, settings),
+    )
+    where = None if directory is None else Path(directory)
+    return train(network, Task(batches, loss_of, score), loop, where, progress or _silent)
+
+
+def validation_loss(
+    network: ForecastNetwork, held_back: list[tuple[NetworkInputs, Targets]]
+) -> float:
+    """Mean loss over the held-back windows."""
+    total, count = 0.0, 0
+    for inputs, targets in held_back:
+        number = int(targets.weights.count_nonzero())
+        loss = weighted_loss(network.distribution, network(inputs), targets)
+        total, count = total + float(loss) * number, count + number
+    return total / max(count, 1)
+
+
+def _calibrate(
+    network: ForecastNetwork, held_back: list[tuple[NetworkInputs, Targets]]
+) -> Calibration:
+    head = network.distribution
+    levels = getattr(head, "levels", None) or TCNConfig().quantile_levels
+    with torch.inference_mode():
+        quantiles = [head.quantiles(network(inputs)[:, 0], levels) for inputs, _ in held_back]
+    target = torch.cat([targets.values[:, 0] for _, targets in held_back])
+    weight = torch.cat([targets.weights[:, 0] for _, targets in held_back])
+    return fit_calibration(torch.cat(quantiles), target, weight, levels)
+
+
+def _starting_point(start: Start) -> Forecaster | None:
+    if start is None or isinstance(start, Forecaster):
+        return start
+    return load(start)
+
+
+def _config(
+    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None
+) -> TCNConfig | WaveNetConfig:
+    if config is not None:
+        return config
+    return TCNConfig() if begin is None else begin.config
+
+
+def _with_conditions(
+    config: TCNConfig | WaveNetConfig, conditions: Conditions
+) -> TCNConfig | WaveNetConfig:
+    return replace(
+        config,
+        past_covariates=tuple(column.label for column in conditions.past),
+        future_covariates=tuple(column.label for column in conditions.future),
+        static_covariates=tuple(column.label for column in conditions.static),
+    )
+
+
+def _require_compatible(config: TCNConfig | WaveNetConfig, begin: Forecaster | None) -> None:
+    if begin is None:
+        return
+    if type(config) is not type(begin.config):
+        raise ConfigError(
+            f"A {type(config).__name__} cannot start from {begin.name!r}, whose config is a "
+            f"{type(begin.config).__name__}. Pass start=None to train from scratch."
+        )
+    different = [
+        field.name
+        for field in fields(config)
+        if field.name not in _FREE_FIELDS
+        and getattr(config, field.name) != getattr(begin.config, field.name)
+    ]
+    if different:
+        values = ", ".join(f"{key}={getattr(begin.config, key)!r}" for key in different)
+        raise ConfigError(
+            f"The config differs from that of {begin.name!r} in {', '.join(different)}. "
+            f"Use {values}, or pass start=None to train from scratch."
+        )
+
+
+def _network(
+    config: TCNConfig | WaveNetConfig, begin: Forecaster | None, seed: int
+) -> ForecastNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
+        network = ForecastNetwork(config)
+    if begin is not None:
+        _take_weights(network, begin.network, config.patch_length)
+    return network
+
+
+@torch.no_grad()
+def _take_weights(network: ForecastNetwork, source: ForecastNetwork, patch_length: int) -> None:
+    """Copy what both have; columns for new covariates start at zero."""
+    known = dict(source.named_parameters())
+    for name, value in network.named_parameters():
+        if name in known and known[name].shape == value.shape:
+            value.copy_(known[name])
+        elif name == "stem.weight":
+            shared = N_FEATURES * patch_length
+            value.zero_()
+            value[:, :shared] = known[name][:, :shared]
+
+
+def _fingerprint(batches: PanelBatches, settings: TrainConfig) -> str:
+    digest = hashlib.sha256(batches.panel.values.tobytes())
+    digest.update(np.ascontiguousarray(batches.train_lengths).tobytes())
+    digest.update(json.dumps([settings.to_dict(), vars(batches.settings)]).encode())
+    return digest.hexdigest()
+
+
+def _manifest(
+    panel: Panel,
+    settings: TrainConfig,
+    begin: Forecaster | None,
+    done: Progress,
+    n_windows: int,
+) -> dict[str, Any]:
+    return {
+        "start": None if begin is None else begin.name,
+        "n_series": len(panel),
+        "n_values": int(np.isfinite(panel.values).sum()),
+        "freq": panel.freq,
+        "train": settings.to_dict(),
+        "steps": done.step,
+        "best_step": done.best_step,
+        "validation_loss": done.best_score,
+        "validation_windows": int(n_windows),
+        "history": done.history,
+    }
+
+
+def _silent(entry: dict[str, Any]) -> None:
+    """Report nothing."""

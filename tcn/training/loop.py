@@ -1,0 +1,241 @@
+"""The training loop: every network of this library is trained by it.
+
+    for each step:   batch -> loss -> gradients, clipped -> AdamW -> moving average of weights
+    now and then:    score the averaged weights; keep the best; stop when they stay behind
+    every minutes:   write where it stands, so that a killed run goes on exactly there
+
+A batch depends on its step number alone and the random state is set from (seed, step), so a run that
+was killed and resumed takes the same steps as one that was not: equal bit for bit on a CPU.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from tcn.checkpoint import load_state, save_state
+from tcn.errors import CheckpointError
+from tcn.training.averaging import MovingAverage
+
+Batch = TypeVar("Batch")
+Report = Callable[[dict[str, Any]], None]
+
+STATE_FILE = "training.safetensors"
+
+
+@dataclass(frozen=True)
+class Task(Generic[Batch]):
+    """What is trained: batches by step number, their loss, and a score to keep the best by."""
+
+    batch_at: Callable[[int], Batch]
+    loss_of: Callable[[Batch], Tensor]
+    score: Callable[[], float] | None = None
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """Numbers of the loop.
+
+    learning_rate: of each step. evaluate_every: steps between scores. patience: scores without
+    gain before stopping. average: decay of the moving average; 0 keeps the last weights.
+    fingerprint: what a resumed run must agree on.
+    """
+
+    steps: int
+    learning_rate: Callable[[int], float]
+    evaluate_every: int = 100
+    patience: int = 10
+    clip: float = 1.0
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    average: float = 0.99
+    seed: int = 0
+    checkpoint_seconds: float = 60.0
+    fingerprint: str = ""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; goes into its checkpoint as JSON."""
+
+    step: int = 0
+    best_score: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def warmup_then_linear(peak: float, warmup: int, steps: int, hold: float = 0.0) -> Callable[[int], float]:
+    """Rises to `peak` over `warmup` steps, stays for the share `hold`, then falls to zero."""
+
+    def learning_rate(step: int) -> float:
+        start = steps * hold
+        left = (steps - step) / max(steps - start, 1.0)
+        return peak * min((step + 1) / max(warmup, 1), max(left, 0.0), 1.0)
+
+    return learning_rate
+
+
+def train(
+    network: nn.Module,
+    task: Task[Batch],
+    settings: LoopSettings,
+    directory: Path | None,
+    report: Report,
+) -> Progress:
+    """Train `network` in place; it ends with the best (or else the averaged) weights, in eval mode.
+
+    With a directory the run goes on from the state in it and leaves its own there, also when it is
+    interrupted.
+    """
+    run = Run(network, settings, directory)
+    run.resume()
+    try:
+        _steps(run, task, report)
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    run.save()
+    _set_weights(network, run.best or run.average.weights)
+    network.eval()
+    return run.progress
+
+
+def _steps(run: "Run", task: Task[Batch], report: Report) -> None:
+    settings, progress = run.settings, run.progress
+    loss_sum, counted, saved = torch.zeros(()), 0, time.monotonic()
+    if progress.step == 0 and task.score is not None:
+        run.keep_best(_score(run, task.score))
+    while progress.step < settings.steps and progress.stale < settings.patience:
+        loss_sum += run.take_step(task)
+        counted += 1
+        if progress.step % settings.evaluate_every == 0 or progress.step == settings.steps:
+            entry: dict[str, Any] = {"step": progress.step, "loss": float(loss_sum) / counted}
+            if task.score is not None:
+                entry["score"] = _score(run, task.score)
+                run.keep_best(entry["score"])
+            progress.history.append(entry)
+            report({**entry, "steps": settings.steps, "best": progress.best_score})
+            loss_sum, counted = torch.zeros(()), 0
+        if time.monotonic() - saved > settings.checkpoint_seconds and counted == 0:
+            run.save()
+            saved = time.monotonic()
+
+
+def _score(run: "Run", score: Callable[[], float]) -> float:
+    with averaged(run.network, run.average.weights), torch.inference_mode():
+        return score()
+
+
+class Run:
+    """Network, optimiser, averages and progress of one run."""
+
+    def __init__(self, network: nn.Module, settings: LoopSettings, directory: Path | None) -> None:
+        self.network = network
+        self.settings = settings
+        self.path = None if directory is None else directory / STATE_FILE
+        self.average = MovingAverage(network, settings.average)
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress()
+        self.optimiser = torch.optim.AdamW(
+            parameter_groups(network, settings.weight_decay), betas=settings.betas, fused=True
+        )
+
+    def take_step(self, task: Task[Batch]) -> Tensor:
+        """One optimiser step; returns its loss. A step whose gradients are not finite is left out."""
+        step, settings = self.progress.step, self.settings
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate(step)
+        self.network.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed * 1_000_003 + step)  # noqa: TID251 - dropout masks
+            loss = task.loss_of(task.batch_at(step))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.progress.step += 1
+        self.average.update(self.network, self.progress.step)
+        return loss.detach()
+
+    def keep_best(self, score: float) -> None:
+        """Remember the averaged weights if they are the best so far."""
+        progress = self.progress
+        if progress.best_score is None or score < progress.best_score:
+            progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
+            self.best = {k: v.clone() for k, v in self.average.weights.items()}
+        else:
+            progress.stale += 1
+
+    def save(self) -> None:
+        """Write the state, if the run has a directory."""
+        if self.path is None:
+            return
+        tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average/{k}": v for k, v in self.average.weights.items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{number}/{k}": v for k, v in state.items()}
+        tensors = {name: value.detach().contiguous() for name, value in tensors.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        meta = {"fingerprint": self.settings.fingerprint, "progress": vars(self.progress)}
+        save_state(self.path, tensors, meta)
+
+    def resume(self) -> None:
+        """Go on from the state in the directory, if there is one."""
+        if self.path is None or not self.path.exists():
+            return
+        tensors, meta = load_state(self.path)
+        if meta["fingerprint"] != self.settings.fingerprint:
+            raise CheckpointError(
+                f"The training state in {self.path} belongs to other data or settings. "
+                "Remove it to start anew, or give the settings it was started with."
+            )
+        self.network.load_state_dict(_part(tensors, "network/"))
+        self.average.load(_part(tensors, "average/"))
+        self.best = _part(tensors, "best/")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimiser/").items():
+            number, _, key = name.partition("/")
+            moments.setdefault(int(number), {})[key] = value
+        state = self.optimiser.state_dict()
+        self.optimiser.load_state_dict({**state, "state": moments})
+        self.progress = Progress(**meta["progress"])
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; biases and norms do not."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+@contextmanager
+def averaged(network: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
+    """The network in eval mode with other weights for a while."""
+    own = {name: value.detach().clone() for name, value in network.named_parameters()}
+    _set_weights(network, weights)
+    network.eval()
+    try:
+        yield
+    finally:
+        _set_weights(network, own)
+
+
+@torch.no_grad()
+def _set_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    for name, value in network.named_parameters():
+        value.copy_(weights[name])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
