@@ -3,8 +3,8 @@
 Each is a function `predict(panel, horizon, quantile_levels) -> Forecast`, like a forecaster's. The
 intervals come from the method's own errors on the series, no normal law is assumed: k seasons ahead
 (k steps for naive and drift) they are the quantiles of the absolute changes over k seasons. These
-are looked up at k = 1, 2, 4, ... while a series has enough such changes, and grow with the square
-root of k between and beyond.
+are looked up at k = 1, 2, 4, ... while a series has enough such changes, interpolated between, and
+grow with the square root of k beyond.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,6 +78,18 @@ BASELINES: dict[str, Predict] = {
     "naive": naive,
     "drift": drift,
 }
+
+
+def named_baseline(name: str) -> Predict:
+    """The baseline of this name, those of statsforecast included."""
+    if name in BASELINES:
+        return BASELINES[name]
+    from tcn.evaluation.statistical import STATISTICAL
+
+    if name not in STATISTICAL:
+        known = ", ".join([*BASELINES, *STATISTICAL])
+        raise DataError(f"Unknown baseline {name!r}. Known are {known}.")
+    return STATISTICAL[name]
 
 
 def seasons_of(panel: Panel, season_length: int | ArrayLike | None = None) -> Index:
@@ -205,25 +217,29 @@ def _chunks(panel: Panel, seasons: Index, horizon: int) -> list[slice]:
 
 def _half_widths(recent: _Recent, outlook: _Outlook, levels: Array) -> Array:
     """Half the width of the interval that holds each of `levels` (Q,) at each step, (n, H, Q)."""
-    ahead = outlook.ahead
-    widths = np.zeros((*ahead.shape, len(levels)))
-    longest = recent.values.shape[1]
-    known = np.zeros((len(ahead), len(levels)))
-    known_at = np.ones(len(ahead))
+    ahead = outlook.ahead[:, :, None]
+    width, _ = _past_errors(recent, outlook, 1, levels)
+    widths = width[:, None, :] * np.minimum(ahead, 1.0)
     k = 1
-    while k <= ahead.max() and (k == 1 or k * int(outlook.unit.min()) < longest):
-        errors = (
-            recent.changes(outlook.unit * k) - np.float64(k) * outlook.unit[:, None] * outlook.slope
-        )
-        found, count = _interval_of(np.abs(errors), levels)
-        enough = count >= (1 if k == 1 else _MIN_CHANGES)
-        known = np.where(enough[:, None], np.maximum(found, known), known)
-        known_at = np.where(enough, k, known_at)
-        growth = np.sqrt(ahead / known_at[:, None])
-        reached = (ahead >= k)[:, :, None]
-        widths = np.where(reached, growth[:, :, None] * known[:, None, :], widths)
-        k *= 2
-    return widths * np.broadcast_to(outlook.doubt, ahead.shape)[:, :, None]
+    while k < ahead.max():
+        found, count = _past_errors(recent, outlook, 2 * k, levels)
+        enough = (count >= _MIN_CHANGES)[:, None]
+        wider = np.where(enough, np.maximum(found, width), np.sqrt(2.0) * width)
+        share = (np.sqrt(ahead) - np.sqrt(k)) / (np.sqrt(2.0 * k) - np.sqrt(k))
+        between = width[:, None, :] + share * (wider - width)[:, None, :]
+        widths = np.where(ahead > k, between, widths)
+        width, k = wider, 2 * k
+    doubt: Array = np.broadcast_to(outlook.doubt, outlook.ahead.shape)[:, :, None]
+    return widths * doubt
+
+
+def _past_errors(recent: _Recent, outlook: _Outlook, k: int, levels: Array) -> tuple[Array, Index]:
+    """Quantiles (n, Q) of the sizes of past changes over k units, and the number (n,) of these."""
+    n, longest = recent.values.shape
+    if k * int(outlook.unit.min()) >= longest:
+        return np.zeros((n, len(levels))), np.zeros(n, np.int64)
+    lags = outlook.unit * k
+    return _interval_of(np.abs(recent.changes(lags) - lags[:, None] * outlook.slope), levels)
 
 
 def _interval_of(sizes: Array, levels: Array) -> tuple[Array, Index]:

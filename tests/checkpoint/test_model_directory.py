@@ -46,7 +46,7 @@ def load(path: Path) -> Toy:
 
 def resign(path: Path) -> None:
     """Make the manifest fit the files again, as someone who means harm would."""
-    import hashlib  # noqa: PLC0415
+    import hashlib
 
     manifest = json.loads((path / MANIFEST_FILE).read_text())
     for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -381,7 +381,7 @@ for write in (
 
 @pytest.mark.skipif(os.name != "posix", reason="file size limits")
 def test_a_full_disk_leaves_the_old_model_as_it_was(tmp_path):
-    from tcn.checkpoint import load_state, save_state  # noqa: PLC0415
+    from tcn.checkpoint import load_state, save_state
 
     save(tmp_path / "model")
     save_state(tmp_path / "state", {"a": torch.ones(2)}, {"step": 3})
