@@ -33,10 +33,11 @@ def parser() -> argparse.ArgumentParser:
 def run(settings: Settings) -> int:
     """Serve until a signal comes."""
     from service import logs
+    from service.app import create_app
     from service.server import serve
 
     logs.configure(settings.log_format)
-    serve(settings)
+    serve(create_app(settings), settings)
     return 0
 
 

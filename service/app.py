@@ -16,7 +16,7 @@ from service.gate import Gate
 from service.routes import forecast, models, operations
 from service.routing import PROBLEM_SCHEMA
 from service.settings import Settings
-from service.state import ServiceState, load_forecaster
+from service.state import ServiceState, bundled_models, load_forecaster
 
 DESCRIPTION = (
     "Forecasts from causal convolutions. POST numbers to /v1/forecast; every refusal is a"
@@ -27,9 +27,17 @@ DESCRIPTION = (
 def create_app(
     settings: Settings | None = None,
     load: Callable[[str | Path], Predictor] = load_forecaster,
+    bundled: tuple[str, ...] | None = None,
 ) -> FastAPI:
-    """Return the application. `load` gives a forecaster by name or path (tests pass doubles)."""
-    state = ServiceState.build(settings or Settings.from_environment(), load)
+    """Return the application. `load` gives a forecaster by name or path, `bundled` are names.
+
+    Tests pass doubles for both.
+    """
+    state = ServiceState.build(
+        settings or Settings.from_environment(),
+        load,
+        bundled_models() if bundled is None else bundled,
+    )
     app = FastAPI(
         title="tcn forecasting service",
         version="1",

@@ -4,19 +4,14 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 import torch
 import uvicorn
 from fastapi import FastAPI
 
-from service.app import create_app
-from service.engine import Predictor
 from service.protocol import deadline_protocol
 from service.settings import Settings
-from service.state import load_forecaster
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +51,9 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def serve(
-    settings: Settings, load: Callable[[str | Path], Predictor] = load_forecaster
-) -> None:
+def serve(app: FastAPI, settings: Settings) -> None:
     """Serve until a signal comes. Raises OSError when the address cannot be listened on."""
     torch.set_num_threads(settings.torch_threads)
-    app = create_app(settings, load)
     config = uvicorn.Config(
         app,
         http=deadline_protocol(settings.header_timeout_s, settings.max_header_bytes),

@@ -48,11 +48,14 @@ class ServiceState:
     readiness: Readiness = field(default_factory=Readiness)
 
     @classmethod
-    def build(cls, settings: Settings, load: Callable[[str | Path], Predictor]) -> "ServiceState":
+    def build(
+        cls,
+        settings: Settings,
+        load: Callable[[str | Path], Predictor],
+        bundled: tuple[str, ...],
+    ) -> "ServiceState":
         """Make the parts from the settings; the engine's threads start."""
-        store = ModelStore(
-            settings.store, load, bundled_models(), memory_bytes=settings.model_memory_bytes
-        )
+        store = ModelStore(settings.store, load, bundled, memory_bytes=settings.model_memory_bytes)
         engine = Engine(settings.queue_size, settings.batch_size, settings.engine_threads)
         bodies = BodyReader(
             settings.max_body_bytes,

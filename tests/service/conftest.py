@@ -82,8 +82,8 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
 
     def make(load: Callable[[Any], Any] = lambda _: LastValue(), **settings: Any) -> Client:
         chosen = {"store": tmp_path / "models", **settings}
-        client = Client(create_app(Settings(**chosen), load))
-        client.app.state.service.store.bundled = ("zero",)
+        app = create_app(Settings(**chosen), load, ("zero",))
+        client = Client(app)
         made.append(client)
         return client
 
