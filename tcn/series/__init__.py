@@ -1,11 +1,13 @@
 """Series: panels, forecasts, frequencies, seasons, and reading them from files and frames."""
 
+from tcn.series.calendar_features import calendar_features, calendar_names
 from tcn.series.covariates import Covariates
 from tcn.series.files import read_csv, read_parquet
 from tcn.series.forecast import Forecast
 from tcn.series.frames import read_frame
 from tcn.series.frequency import Frequency, canonical_frequency, parse_frequency, season_length_of
 from tcn.series.panel import Panel
+from tcn.series.season import detect_season, detect_seasons, seasons_of
 from tcn.series.source import Source
 
 __all__ = [
@@ -14,10 +16,15 @@ __all__ = [
     "Frequency",
     "Panel",
     "Source",
+    "calendar_features",
+    "calendar_names",
     "canonical_frequency",
+    "detect_season",
+    "detect_seasons",
     "parse_frequency",
     "read_csv",
     "read_frame",
     "read_parquet",
     "season_length_of",
+    "seasons_of",
 ]

@@ -16,14 +16,17 @@ from tcn.series.text_numbers import Parsed, parse_numbers
 
 @dataclass(frozen=True)
 class Table:
-    """An arrow table and how to speak of it: a file's rows count from 2, its cells are text."""
+    """An arrow table and how to speak of it: a file's rows count from 2, its cells are text.
+
+    `parsed` remembers the columns that were read as numbers.
+    """
 
     arrow: Any
     first_row: int = 0
     delimiter: str = ","
     decimal: str | None = None
     time_format: str | None = None
-    _parsed: dict[str, Parsed] = field(default_factory=dict, repr=False)
+    parsed: dict[str, Parsed] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> list[str]:
@@ -62,9 +65,9 @@ class Table:
 
     def parse(self, name: str) -> Parsed:
         """A column as numbers, with the cells that are none; read once."""
-        if name not in self._parsed:
-            self._parsed[name] = self._parse(name)
-        return self._parsed[name]
+        if name not in self.parsed:
+            self.parsed[name] = self._parse(name)
+        return self.parsed[name]
 
     def _parse(self, name: str) -> Parsed:
         import pyarrow as pa

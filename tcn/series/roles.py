@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ TIME_NAMES = (
 VALUE_NAMES = (
     "y", "value", "values", "target", "sales", "demand", "quantity", "qty", "count", "amount",
 )  # fmt: skip
+HEAD = 1000  # rows read to judge a column
 _INDEX_NAMES = ("", "rownames", "index", "row", "rowid", "row_id")
 _CALENDAR_PARTS = ("year", "quarter", "month", "week", "day", "hour")
 
@@ -64,17 +65,21 @@ class Chooser:
 
     @cached_property
     def _numeric(self) -> list[str]:
-        numeric = []
-        for name in self._free:
-            parsed = self.table.parse(name)
-            if parsed.is_numeric or self._is_nearly_numeric(parsed.is_bad):
-                numeric.append(name)
-        return numeric
+        return [name for name in self._free if self._is_numeric(name)]
 
-    @staticmethod
-    def _is_nearly_numeric(is_bad: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:
-        """Numbers with a few bad cells: a value column with mistakes, to be told of as such."""
-        return bool(0 < is_bad.sum() <= 0.1 * len(is_bad))
+    def _is_numeric(self, name: str) -> bool:
+        """Numbers, or numbers with a few bad cells: mistakes in a value column, to be told of."""
+        is_bad = self._head(name).parse(name).is_bad
+        if is_bad.sum() > 0.5 * len(is_bad):
+            return False
+        parsed = self.table.parse(name)
+        return parsed.is_numeric or bool(0 < parsed.is_bad.sum() <= 0.1 * len(parsed.is_bad))
+
+    def _head(self, name: str) -> Table:
+        """The first cells of a column that are not missing, enough to judge it."""
+        column = self.table.arrow.select([name])
+        head = column.slice(0, HEAD).filter(column.column(0).slice(0, HEAD).is_valid())
+        return replace(self.table, arrow=head, parsed={})
 
     def _find_time(self) -> str | None:
         named = _first_named(TIME_NAMES, self._free)
@@ -88,15 +93,12 @@ class Chooser:
 
     def _is_time(self, name: str) -> bool:
         """Whether the first cells read as dates; the rest is checked where errors are told."""
-        column = self.table.arrow.column(name)
-        head = Table(
-            self.table.arrow.select([name]).filter(column.is_valid()).slice(0, 3),
-            time_format=self.table.time_format,
-        )
-        if head.n_rows == 0:
+        head = self._head(name)
+        first = replace(head, arrow=head.arrow.slice(0, 3))
+        if first.n_rows == 0:
             return False
         try:
-            return bool(np.issubdtype(head.times(name).values.dtype, np.datetime64))
+            return bool(np.issubdtype(first.times(name).values.dtype, np.datetime64))
         except DataError as error:
             return "day or the month first" in str(error) or "outside the years" in str(error)
 
@@ -178,6 +180,9 @@ class Chooser:
         return bool(values[0] in (0, 1) and np.all(np.diff(values) == 1))
 
     def _is_empty(self, name: str) -> bool:
+        head = self._head(name)
+        if head.n_rows and head.parse(name).is_bad.any():
+            return False
         parsed = self.table.parse(name)
         return not parsed.is_bad.any() and bool(np.isnan(parsed.values).all())
 

@@ -1,0 +1,171 @@
+"""The season length of series: given, suggested by the frequency, or found in the values.
+
+A season shows as a local peak in the autocorrelation of differences (of differences, so that
+trends and slow walks, whose own autocorrelation is high everywhere, show none). Differences over
+one step drown a long smooth season in noise; so each octave of lags is looked at in differences
+over a wider step: lags 2 to 5 in those over 1, lags 6 to 11 over 2, 12 to 23 over 4, and so on.
+
+The highest peak wins that is either significant (Bartlett; 1.3 standard errors for the usual
+periods, 2.5 for others, of which there are many) or plainly strong in 2.5 cycles. A shorter period
+nearly as high is preferred to its multiples, a usual period to one right beside it.
+"""
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tcn.errors import DataError
+from tcn.series.panel import Panel
+from tcn.series.ragged import flat_index, positions_within
+
+MAX_LENGTH = 4096  # newest points that are looked at
+MIN_LENGTH = 8
+MIN_CYCLES = 2
+USUAL = (4, 7, 12, 24, 48, 52, 96, 168, 288, 336, 365)
+USUAL_THRESHOLD = 1.3  # standard errors a peak must stand above zero
+OTHER_THRESHOLD = 2.5
+STRONG = 0.6  # a correlation that needs no further test in STRONG_CYCLES cycles
+STRONG_CYCLES = 2.5
+NEARLY = 0.85  # of the highest peak, for a shorter period to be preferred
+SNAP = 0.04  # how far beside a usual period a peak may lie to be read as that period
+CELLS = 1 << 21  # size of a batch: series times padded length
+
+
+def seasons_of(panel: Panel, season_length: int | None = None) -> NDArray[np.int64]:
+    """Season length of each series, (S,).
+
+    The given one; or else that of the panel; or else that of its frequency where this suggests
+    one; or else, for series without a frequency, what `detect_seasons` finds.
+    """
+    given = panel.season_length if season_length is None else season_length
+    if given is not None:
+        if given < 1:
+            raise DataError(f"season_length must be 1 or more, got {given}.")
+        return np.full(len(panel), given, np.int64)
+    if panel.freq is not None and panel.frequency.family != "step":
+        return np.full(len(panel), panel.frequency.season_length, np.int64)
+    return detect_seasons(panel)
+
+
+def detect_season(values: ArrayLike) -> int:
+    """Season length seen in one series (NaN missing); 1 where there is none.
+
+    >>> detect_season(np.sin(2 * np.pi * np.arange(60) / 12))
+    12
+    """
+    return int(detect_seasons(Panel.from_arrays([values]))[0])
+
+
+def detect_seasons(panel: Panel) -> NDArray[np.int64]:
+    """Season length seen in the newest 4,096 points of every series, (S,); 1 where none is."""
+    lengths = np.minimum(panel.lengths, MAX_LENGTH)
+    seasons = np.ones(len(panel), np.int64)
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] >= MIN_LENGTH]
+    begin = 0
+    while begin < len(order):  # batches of like length, so that little is padding
+        longest = lengths[order[begin]] * 1.25
+        end = int(np.searchsorted(lengths[order], longest, side="right"))
+        end = min(end, begin + max(1, int(CELLS // longest)))
+        batch = order[begin:end]
+        seasons[batch] = _detect(_padded(panel, batch, lengths[batch]))
+        begin = end
+    return seasons
+
+
+def _padded(
+    panel: Panel, batch: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The newest points of some series as rows of a matrix, NaN behind the shorter ones."""
+    values = np.full((len(batch), int(lengths.max())), np.nan)
+    where = flat_index(panel.offsets[batch + 1] - lengths, lengths)
+    values[np.repeat(np.arange(len(batch)), lengths), positions_within(lengths)] = panel.values[
+        where
+    ]
+    return values
+
+
+def _detect(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The season of each row of (N, L)."""
+    height, z, is_peak = _peaks(values)
+    lags = np.arange(height.shape[1])
+    n_seen = (~np.isnan(values)).sum(axis=1)[:, None]
+    threshold = np.where(np.isin(lags, USUAL), USUAL_THRESHOLD, OTHER_THRESHOLD)
+    unshrunk = height / np.clip(1 - lags / np.maximum(n_seen, 1), 0.1, None)
+    is_strong = (unshrunk > STRONG) & (n_seen >= STRONG_CYCLES * lags) & (n_seen >= lags + 8)
+    is_season = is_peak & (height > 0) & ((z > threshold) | is_strong)
+    is_season &= MIN_CYCLES * lags <= n_seen
+    candidates = np.where(is_season, height, -np.inf)
+    highest = candidates.max(axis=1, keepdims=True)
+    season = np.argmax(candidates >= NEARLY * highest, axis=1)  # the first one nearly as high
+    return np.where(is_season.any(axis=1), _snapped(season, height), 1)
+
+
+def _snapped(season: NDArray[np.int64], height: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A usual period right beside the one found, where the correlation is nearly as high."""
+    found = np.take_along_axis(height, season[:, None], axis=1)[:, 0]
+    for usual in USUAL:
+        if usual < height.shape[1] - 1:
+            is_near = np.abs(season - usual) <= SNAP * usual
+            season = np.where(is_near & (height[:, usual] >= 0.9 * found), usual, season)
+    return season
+
+
+def _peaks(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Autocorrelation at each lag (N, K), in standard errors, and whether it is a local peak."""
+    n_lags = values.shape[1] // MIN_CYCLES + 2
+    height = np.zeros((len(values), n_lags))
+    z = np.zeros((len(values), n_lags))
+    is_peak = np.zeros((len(values), n_lags), bool)
+    width, first = 1, 2
+    while first < n_lags - 1:
+        correlation, n_seen = _autocorrelation(values, width)
+        last = min(6 * width, n_lags - 1, correlation.shape[1] - 1)
+        lag = np.arange(first, max(first, last))
+        squares = np.cumsum(correlation**2, axis=1)[:, lag - 1]
+        error = np.sqrt(np.maximum(2 * squares - 1, 1) / np.maximum(n_seen, 1)[:, None])
+        height[:, lag] = correlation[:, lag]
+        z[:, lag] = height[:, lag] / error
+        is_peak[:, lag] = (correlation[:, lag] > correlation[:, lag - 1]) & (
+            correlation[:, lag] >= correlation[:, lag + 1]
+        )
+        width, first = 2 * width, 6 * width
+    return height, z, is_peak
+
+
+def _autocorrelation(
+    values: NDArray[np.float64], width: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Autocorrelation (N, lags) of differences over `width` steps, and differences seen (N,)."""
+    steps = values[:, width:] - values[:, :-width]
+    is_seen = ~np.isnan(steps)
+    n_seen = is_seen.sum(axis=1)
+    steps = np.where(is_seen, steps, 0.0)
+    mean = steps.sum(axis=1) / np.maximum(n_seen, 1)
+    steps = np.where(is_seen, steps - mean[:, None], 0.0)
+    scale = np.abs(steps).max(axis=1, keepdims=True, initial=0.0)
+    steps = np.divide(steps, scale, out=np.zeros_like(steps), where=scale > 0)
+    n_lags = min(steps.shape[1], values.shape[1] // MIN_CYCLES + 2)
+    size = 1 << int(steps.shape[1] + n_lags - 1).bit_length()
+    products = _lagged_products(steps, size, n_lags)
+    pairs = np.maximum(_lagged_products(is_seen.astype(np.float64), size, n_lags), 1.0)
+    lags = np.arange(n_lags)
+    # The mean product of the pairs seen, shrunk like that of a whole series whose n - k products
+    # are divided by n: far lags, seen in few pairs, count less.
+    shrink = np.clip(n_seen[:, None] - lags, 0, None) / np.maximum(n_seen, 1)[:, None]
+    covariance = products / pairs * shrink
+    variance = covariance[:, :1]
+    correlation = np.divide(
+        covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12
+    )
+    return correlation, n_seen
+
+
+def _lagged_products(x: NDArray[np.float64], size: int, n_lags: int) -> NDArray[np.float64]:
+    """Sums of x[t] x[t + k] for each lag k, by the Fourier transform."""
+    spectrum = np.fft.rfft(x, size, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    return cast("NDArray[np.float64]", np.fft.irfft(power, size, axis=1)[:, :n_lags])
