@@ -6,15 +6,19 @@ from tcn.checkpoint.directory import (
     read_checkpoint,
     write_checkpoint,
 )
+from tcn.checkpoint.forecasters import BUNDLED, load, save
 from tcn.checkpoint.header import TensorSpec
 from tcn.checkpoint.state import load_state, save_state
 
 __all__ = [
+    "BUNDLED",
     "MAX_PARAMETERS",
     "Checkpoint",
     "TensorSpec",
+    "load",
     "load_state",
     "read_checkpoint",
+    "save",
     "save_state",
     "write_checkpoint",
 ]

@@ -1,6 +1,6 @@
 """A model on the disk: a directory of three files, none of them executable.
 
-    config.json          {"format": 1, "kind": "tcn", "config": {...}}
+    config.json          {"format": 1, "kind": "tcn", "config": {...}, "extras": {...}}
     weights.safetensors  the tensors of the network
     manifest.json        sha256 of the other two, counts, when and by which version, and "info"
 
@@ -46,6 +46,7 @@ class Checkpoint:
     directory: Path
     kind: str
     config: Mapping[str, Any]
+    extras: Mapping[str, Any]
     info: Mapping[str, Any]
     manifest: Mapping[str, Any]
     specs: Mapping[str, TensorSpec]
@@ -59,10 +60,10 @@ class Checkpoint:
         _check_specs(self.directory, self.specs, network.state_dict())
 
     def load_into(self, network: nn.Module) -> None:
-        """Give `network`, best built on the meta device, the weights in its own dtypes.
+        """Give `network` the weights, on the CPU, in its own dtypes.
 
-        A network on the meta device holds the weights on the CPU afterwards. It must keep all its
-        tensors in its `state_dict`: one that is left out stays on the meta device.
+        It may be on the meta device if all its tensors are in its `state_dict`; one that is not
+        stays there.
         """
         self.check(network)
         path = _inside(self.directory, WEIGHTS_FILE)
@@ -86,11 +87,13 @@ def write_checkpoint(
     config: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
     info: Mapping[str, Any],
+    extras: Mapping[str, Any] | None = None,
 ) -> None:
     """Save a model as `directory`, whole or not at all; one that is there is replaced.
 
-    tensors: the network's `state_dict`, finite, in float32, bfloat16, float16, float64 or int64.
-    info: anything JSON can hold that says how the model was made.
+    config: what the network is built from. extras: what else its answers depend on. info: how it
+    was made. All of them JSON. tensors: the network's `state_dict`, finite, in float32, bfloat16,
+    float16, float64 or int64.
     """
     path = Path(directory)
     _require_model_or_nothing(path)
@@ -98,7 +101,8 @@ def write_checkpoint(
         if tensor.dtype not in _ALLOWED:
             raise CheckpointError(f"Tensor '{name}' has dtype {tensor.dtype}; {_allowed_text()}.")
         _require_finite(f"'{name}'", tensor)
-    config_text = _to_json({"format": FORMAT, "kind": kind, "config": dict(config)}, "config")
+    settings = {"config": dict(config), "extras": dict(extras or {})}
+    config_text = _to_json({"format": FORMAT, "kind": kind, **settings}, "config")
     weights = save_tensors(own_copies(tensors))
     manifest = {
         "format": FORMAT,
@@ -135,7 +139,13 @@ def read_checkpoint(directory: Path | str, max_parameters: int = MAX_PARAMETERS)
     header = read_header(_inside(path, WEIGHTS_FILE))
     _check_sizes(path / WEIGHTS_FILE, header.specs, max_parameters)
     return Checkpoint(
-        path, config["kind"], config["config"], manifest["info"], manifest, header.specs
+        directory=path,
+        kind=config["kind"],
+        config=config["config"],
+        extras=config.get("extras", {}),
+        info=manifest["info"],
+        manifest=manifest,
+        specs=header.specs,
     )
 
 
@@ -244,6 +254,8 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
     _check_format(path, config)
     if not isinstance(config.get("kind"), str) or not isinstance(config.get("config"), dict):
         raise CheckpointError(f"'{path}' must have 'kind', a name, and 'config', an object.")
+    if not isinstance(config.get("extras", {}), dict):
+        raise CheckpointError(f"'{path}' must have an object as 'extras'.")
 
 
 def _check_sha(path: Path, data: bytes, manifest: Mapping[str, Any]) -> None:

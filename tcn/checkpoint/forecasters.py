@@ -1,0 +1,117 @@
+"""Forecasters to and from model directories."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import tcn
+from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.config import TCNConfig, WaveNetConfig
+from tcn.errors import CheckpointError, ConfigError
+from tcn.forecaster import Forecaster
+from tcn.models import ForecastNetwork, build_network, kind_of
+from tcn.models.calibration import Calibration
+from tcn.series.conditions import Conditions
+
+BUNDLED = ("zero",)
+
+_STAMPS = ("created", "version", "parameters")
+
+
+def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None = None) -> None:
+    """Save a forecaster as the directory `path`; a model that is there is replaced in one step.
+
+    dtype: store the weights as torch.bfloat16 or torch.float16 to halve the file; they are float32
+    again when loaded, rounded. Raises CheckpointError where the weights are not finite or the
+    directory cannot be written.
+    """
+    calibration = forecaster.calibration
+    write_checkpoint(
+        path,
+        kind=kind_of(forecaster.config),
+        config=forecaster.config.to_dict(),
+        tensors=_stored(forecaster.network.state_dict(), dtype),
+        info={key: value for key, value in forecaster.manifest.items() if key not in _STAMPS},
+        extras={
+            "calibration": None if calibration is None else calibration.to_dict(),
+            "conditions": forecaster.conditions.to_dict(),
+        },
+    )
+
+
+def load(path_or_name: Path | str) -> Forecaster:
+    """Load a forecaster: the name of a bundled one ("zero"), or a directory that `save` wrote.
+
+    Raises CheckpointError, naming the file or tensor, for anything that is not a whole model.
+    Nothing is ever unpickled.
+    """
+    is_bundled = isinstance(path_or_name, str) and path_or_name in BUNDLED
+    path = _bundled(str(path_or_name)) if is_bundled else Path(path_or_name)
+    if not path.is_dir():
+        raise CheckpointError(
+            f"No model at '{path}'. Give the directory of a saved model, or the name of a bundled "
+            f"one: {', '.join(BUNDLED)}."
+        )
+    checkpoint = read_checkpoint(path)
+    config, network = _network(checkpoint)
+    calibration, conditions = _extras(checkpoint)
+    stamps = {key: checkpoint.manifest[key] for key in _STAMPS if key in checkpoint.manifest}
+    return Forecaster(
+        config=config,
+        network=network.eval(),
+        name=path.resolve().name,
+        manifest=dict(checkpoint.info) | stamps,
+        calibration=calibration,
+        conditions=conditions,
+    )
+
+
+def _bundled(name: str) -> Path:
+    return Path(tcn.__file__).parent / "weights" / name
+
+
+def _network(checkpoint: Checkpoint) -> tuple[TCNConfig | WaveNetConfig, ForecastNetwork]:
+    """The config, and its network with the weights; built for real only once the weights fit it."""
+    try:
+        with torch.device("meta"):
+            config, shapes = build_network(checkpoint.kind, checkpoint.config)
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(
+            f"The config of the model in '{checkpoint.directory}' is not valid: {error}"
+        ) from error
+    if not isinstance(config, TCNConfig | WaveNetConfig):
+        raise CheckpointError(
+            f"The model in '{checkpoint.directory}' is of kind {checkpoint.kind!r}, which does not "
+            "forecast series."
+        )
+    checkpoint.check(shapes)
+    with torch.random.fork_rng(devices=[]):
+        network = ForecastNetwork(config)
+    checkpoint.load_into(network)
+    return config, network
+
+
+def _extras(checkpoint: Checkpoint) -> tuple[Calibration | None, Conditions]:
+    extras = checkpoint.extras
+    try:
+        calibration = extras.get("calibration")
+        conditions = extras.get("conditions")
+        return (
+            None if calibration is None else Calibration.from_dict(calibration),
+            Conditions() if conditions is None else Conditions.from_dict(conditions),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"The extras of the model in '{checkpoint.directory}' cannot be read ({error!r}). "
+            "Save the model again."
+        ) from error
+
+
+def _stored(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Any]:
+    return {
+        name: tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)
+        for name, tensor in tensors.items()
+    }
