@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import tcn
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
 from tcn.config import TCNConfig, WaveNetConfig
 from tcn.errors import CheckpointError, ConfigError
@@ -70,7 +69,7 @@ def load(path_or_name: Path | str) -> Forecaster:
 
 
 def _bundled(name: str) -> Path:
-    return Path(tcn.__file__).parent / "weights" / name
+    return Path(__file__).parents[1] / "weights" / name
 
 
 def _network(checkpoint: Checkpoint) -> tuple[TCNConfig | WaveNetConfig, ForecastNetwork]:

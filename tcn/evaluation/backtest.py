@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import DataError
-from tcn.evaluation.baselines import DEFAULT_LEVELS, n_observed, named_baseline, seasons_of
+from tcn.evaluation.baselines import DEFAULT_LEVELS, n_observed, named_baseline
 from tcn.evaluation.measures import Measures, Weighted, central_interval, measure, pooled
 from tcn.evaluation.metrics import seasonal_error
-from tcn.series import Forecast, Panel
+from tcn.series import Forecast, Panel, seasons_of
 from tcn.series.batches import windows_ending_at
 
 Array = NDArray[np.float64]
@@ -138,7 +138,7 @@ def backtest(
     """Measure `predict(history, horizon=, quantile_levels=) -> Forecast` beside baselines.
 
     step_size: points between windows, `horizon` unless given. season_length: for seasonal naive and
-    MASE; unless given that of the panel, of its frequency, or 1. baselines: names of
+    MASE; unless given as `tcn.series.seasons_of` says. baselines: names of
     `tcn.evaluation.baselines`; "auto_ets" and "auto_theta" too where statsforecast is installed.
     progress: called with the number of windows done, and of all.
 

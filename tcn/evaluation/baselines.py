@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
-from tcn.series import Forecast, Panel, season_length_of
+from tcn.series import Forecast, Panel, seasons_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -35,9 +35,9 @@ def seasonal_naive(
 ) -> Forecast:
     """Repeat the last season; where a value is missing, the same phase of the season before.
 
-    A phase never seen repeats the last value. season_length: see `seasons_of`.
+    A phase never seen repeats the last value. season_length: see `seasons_for`.
     """
-    seasons = seasons_of(panel, season_length)
+    seasons = seasons_for(panel, season_length)
 
     def method(recent: _Recent, steps: Array) -> _Outlook:
         has_changes = np.isfinite(recent.changes(recent.seasons)).any(axis=1)
@@ -56,7 +56,7 @@ def naive(
         mean = np.repeat(recent.last[:, None], steps.shape[1], axis=1)
         return _Outlook(mean, recent.seasons, steps + recent.age[:, None])
 
-    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), method)
+    return _forecast(panel, horizon, quantile_levels, seasons_for(panel, 1), method)
 
 
 def drift(
@@ -70,7 +70,7 @@ def drift(
         doubt = np.sqrt(1.0 + ahead / np.maximum(recent.span, 1)[:, None])
         return _Outlook(recent.last[:, None] + slope * ahead, recent.seasons, ahead, slope, doubt)
 
-    return _forecast(panel, horizon, quantile_levels, seasons_of(panel, 1), method)
+    return _forecast(panel, horizon, quantile_levels, seasons_for(panel, 1), method)
 
 
 BASELINES: dict[str, Predict] = {
@@ -92,10 +92,10 @@ def named_baseline(name: str) -> Predict:
     return STATISTICAL[name]
 
 
-def seasons_of(panel: Panel, season_length: int | ArrayLike | None = None) -> Index:
-    """The season of every series, (S,): the one given, else the panel's, else its frequency's."""
+def seasons_for(panel: Panel, season_length: int | ArrayLike | None = None) -> Index:
+    """The season of every series, (S,): what is given, or else as `tcn.series.seasons_of` says."""
     if season_length is None:
-        season_length = panel.season_length or season_length_of(panel.freq)
+        return seasons_of(panel)
     seasons = np.broadcast_to(np.asarray(season_length, np.int64), (len(panel),))
     if len(seasons) and seasons.min() < 1:
         raise DataError(f"season_length must be 1 or more, got {int(seasons.min())}.")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import ConfigError
-from tcn.evaluation.baselines import DEFAULT_LEVELS, Predict, seasonal_naive, seasons_of
+from tcn.evaluation.baselines import DEFAULT_LEVELS, Predict, seasonal_naive, seasons_for
 from tcn.series import Forecast, Panel
 
 Array = NDArray[np.float64]
@@ -52,7 +52,7 @@ def _forecast(
 ) -> Forecast:
     """Fit each series; one that the method cannot fit keeps seasonal naive's forecast."""
     models = _models()
-    seasons = seasons_of(panel, season_length)
+    seasons = seasons_for(panel, season_length)
     fallback = seasonal_naive(panel, horizon, quantile_levels, season_length=seasons)
     mean, quantiles = fallback.mean.copy(), fallback.quantiles.copy()
     for row, season in enumerate(seasons.tolist()):

@@ -112,9 +112,11 @@ def test_a_forecast_carries_ids_times_and_levels():
 
 def test_the_season_is_the_given_one_then_the_panels_then_the_frequencys():
     panel = Panel.from_arrays([np.arange(30.0)], freq="MS", starts=["2020-01-01"])
-    assert baselines.seasons_of(panel).tolist() == [12]
-    assert baselines.seasons_of(panel, 3).tolist() == [3]
+    assert baselines.seasons_for(panel).tolist() == [12]
+    assert baselines.seasons_for(panel, 3).tolist() == [3]
     assert seasonal_naive(panel, 1).mean[0, 0] == 18.0
+    bare = Panel.from_arrays([np.tile([1.0, 5.0, 2.0, 9.0], 10)])
+    assert baselines.seasons_for(bare).tolist() == [4], "found in the values"
     assert seasonal_naive(panel, 1, season_length=[4]).mean[0, 0] == 26.0
 
 
