@@ -11,6 +11,7 @@ from typer import Argument, Option
 from tcn.cli import options
 from tcn.cli.columns import Columns, with_columns
 from tcn.cli.console import say
+from tcn.config import MAX_HORIZON
 from tcn.errors import TcnError
 
 EXIT_MISTAKE = 2
@@ -101,6 +102,118 @@ def forecast(
 
 
 @app.command()
+@with_columns
+def train(
+    *,
+    columns: Columns,
+    data: options.Data,
+    horizon: options.Horizon,
+    out: Annotated[
+        Path, Option("--out", help="Directory for the model.", show_default=False, metavar="DIR")
+    ],
+    start: Annotated[
+        str, Option("--start", help="Weights to begin with: a model, or none for random ones.")
+    ] = "zero",
+    config: Annotated[
+        Path | None, Option("--config", help='JSON file: {"kind", "network", "train"}.')
+    ] = None,
+    max_epochs: Annotated[
+        int | None,
+        Option(
+            "--max-epochs",
+            help="Passes over the data at most.",
+            parser=options.whole_number(0, 100_000),
+            metavar="N",
+        ),
+    ] = None,
+    seed: options.Seed = None,
+    test: Annotated[
+        bool, Option("--test", help="Keep the last horizon out of training and measure on it.")
+    ] = False,
+    restart: options.Restart = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a model on the series of a file.
+
+    A run that was stopped goes on with the same command.
+    """
+    from tcn.cli.train import run
+
+    given = {"max_epochs": max_epochs, "seed": seed}
+    run(
+        data,
+        columns,
+        horizon=horizon,
+        out=out,
+        start=start,
+        config=config,
+        train_options={name: value for name, value in given.items() if value is not None},
+        test=test,
+        restart=restart,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+@with_columns
+def backtest(
+    *,
+    columns: Columns,
+    data: options.Data,
+    horizon: options.Horizon,
+    model: options.Model = "zero",
+    windows: Annotated[
+        int,
+        Option(
+            "--windows",
+            help="Forecasts of the past for each series.",
+            parser=options.whole_number(1, 1000),
+            metavar="N",
+        ),
+    ] = 3,
+    step_size: Annotated[
+        int | None,
+        Option(
+            "--step-size",
+            help="Steps between two windows; the horizon if not given.",
+            parser=options.whole_number(1, MAX_HORIZON),
+            metavar="N",
+        ),
+    ] = None,
+    baselines: Annotated[
+        str,
+        Option(
+            "--baselines",
+            help="To compare with; also auto_ets, auto_theta (needs statsforecast).",
+            metavar="A,B",
+        ),
+    ] = "seasonal_naive,naive,drift",
+    out: Annotated[
+        Path | None, Option("--out", help="Forecasts beside what came, .csv or .parquet.")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure a model on the past of a file, beside simple baselines."""
+    from tcn.cli.backtest import run
+
+    run(
+        data,
+        columns,
+        horizon=horizon,
+        model=model,
+        n_windows=windows,
+        step_size=step_size,
+        baselines=options.names(baselines),
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
 def serve(
     host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -131,3 +244,59 @@ def info(
     from tcn.cli.info import run
 
     run(model, as_json=as_json)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[
+        Path, Option("--out", help="Directory for the model.", show_default=False, metavar="DIR")
+    ],
+    budget: Annotated[
+        str | None, Option("--budget", help="Time to take: 90s, 10m, 1.5h.", metavar="TIME")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        Option(
+            "--steps",
+            help="Steps to take; 10,000 without a budget.",
+            parser=options.whole_number(1, 100_000_000),
+            metavar="N",
+        ),
+    ] = None,
+    horizon: Annotated[
+        int,
+        Option(
+            "--horizon",
+            help="Steps forecast in one pass.",
+            parser=options.whole_number(1, MAX_HORIZON),
+            metavar="N",
+        ),
+    ] = 192,
+    start: Annotated[
+        str, Option("--start", help="Weights to begin with: a model, or none for random ones.")
+    ] = "none",
+    config: Annotated[
+        Path | None, Option("--config", help='JSON file: {"network", "train"}.')
+    ] = None,
+    seed: options.Seed = None,
+    restart: options.Restart = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a zero-shot model from synthetic series.
+
+    A run that was stopped goes on with the same command.
+    """
+    from tcn.cli.pretrain import Extent, run
+
+    run(
+        out=out,
+        horizon=horizon,
+        extent=Extent(steps, budget),
+        start=start,
+        config=config,
+        seed=seed,
+        restart=restart,
+        as_json=as_json,
+        quiet=quiet,
+    )

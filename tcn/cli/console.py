@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
@@ -63,6 +63,46 @@ def progress(label: str, total: int | None, *, quiet: bool = False) -> Iterator[
         yield PlainProgress(label, total, sys.stderr)
 
 
+@contextmanager
+def training_log(quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Show the reports of a training run: a bar on a terminal, lines elsewhere."""
+    if quiet:
+        yield lambda _report: None
+    elif sys.stderr.isatty():
+        yield from _training_bar()
+    else:
+        yield TrainingLines(sys.stderr)
+
+
+class TrainingLines:
+    """Reports of training as plain lines, at most one every few seconds but always the last."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.said_at = -PLAIN_EVERY_S
+
+    def __call__(self, report: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if now - self.said_at < PLAIN_EVERY_S and report["step"] < report["steps"]:
+            return
+        self.said_at = now
+        self.stream.write(f"Training: {training_line(report)}\n")
+        self.stream.flush()
+
+
+def training_line(report: Mapping[str, Any]) -> str:
+    """One line about where a training run stands.
+
+    >>> training_line({"step": 50, "steps": 100, "loss": 0.5, "score": 0.41, "best": 0.4})
+    'step 50 of 100, loss 0.5000, validation 0.4100, best 0.4000'
+    """
+    parts = [f"step {report['step']:,} of {report['steps']:,}", f"loss {report['loss']:.4f}"]
+    for key, name in (("score", "validation"), ("best", "best")):
+        if report.get(key) is not None:
+            parts.append(f"{name} {report[key]:.4f}")
+    return ", ".join(parts)
+
+
 class PlainProgress:
     """Progress as plain lines, one every few seconds, none for work that is done sooner."""
 
@@ -85,6 +125,21 @@ class PlainProgress:
 
 def _silent(amount: int) -> None:
     pass
+
+
+def _training_bar() -> Iterator[Callable[[dict[str, Any]], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Training", total=None)
+
+        def show(report: dict[str, Any]) -> None:
+            line = training_line(report)
+            bar.update(task, completed=report["step"], total=report["steps"], description=line)
+
+        yield show
 
 
 def _bar(label: str, total: int | None) -> Iterator[Advance]:

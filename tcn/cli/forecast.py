@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import tcn
 from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say
 from tcn.cli.data import read_pieces, require_file
@@ -26,7 +27,6 @@ def run(
     quiet: bool,
 ) -> None:
     """Forecast every series of `data` and write the result where the options say."""
-    import tcn
 
     require_file(data)
     require_known_suffix(out)

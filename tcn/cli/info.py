@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tcn
 from tcn.cli.console import write_facts, write_json
 
 
 def run(model: str, *, as_json: bool) -> None:
     """Describe a bundled or saved model."""
-    import tcn
 
     forecaster = tcn.load(model)
     config = forecaster.config

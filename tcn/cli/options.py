@@ -80,3 +80,13 @@ BatchSize = Annotated[
 ]
 AsJson = Annotated[bool, Option("--json", help="Write the result as JSON to stdout.")]
 Quiet = Annotated[bool, Option("--quiet", help="No messages and no progress on stderr.")]
+Seed = Annotated[
+    int | None,
+    Option(
+        "--seed",
+        help="Of weights and batches.",
+        parser=whole_number(0, 2**31 - 1),
+        metavar="N",
+    ),
+]
+Restart = Annotated[bool, Option("--restart", help="Begin anew where a stopped run would go on.")]

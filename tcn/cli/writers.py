@@ -137,19 +137,26 @@ def forecast_records(forecast: Forecast) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _file_writer(out: Path) -> Iterator[ForecastWriter]:
-    temporary = out.with_name(f".{out.name}.part")
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block has succeeded."""
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _file_writer(out: Path) -> Iterator[ForecastWriter]:
+    with whole_file(out) as temporary:
         if out.suffix.lower() == ".parquet":
-            writer: ForecastWriter = ParquetWriter(temporary)
+            writer = ParquetWriter(temporary)
             yield writer
             writer.close()
         else:
             with temporary.open("w", encoding="utf-8", newline="") as stream:
                 yield CsvWriter(stream)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _stamps(forecast: Forecast) -> list[list[Any]]:

@@ -29,7 +29,7 @@ def forecaster(monkeypatch):
             raise CheckpointError(f"No model {name!r}.")
         return fake
 
-    monkeypatch.setattr(tcn, "load", load, raising=False)
+    monkeypatch.setattr(tcn, "load", load)
     return fake
 
 
