@@ -1,0 +1,139 @@
+"""Causal convolution in one dimension: dilated, strided, grouped, streaming and on demand."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tcn.errors import ConfigError
+from tcn.layers.layout import is_channels_last, join, pad_left
+from tcn.layers.stream import Demand, StreamLayer
+from tcn.layers.weight_norm import direction_norm, scaled
+
+
+class CausalConv1d(StreamLayer[Tensor]):
+    r"""1D convolution whose output at time `t` reads no input later than `t`.
+
+    Output `t` is the sum over taps `i` of `weight[..., k - 1 - i] * x[t - i d]`, with zeros before
+    the first input. With a stride, outputs stand at positions 0, s, 2s, ... of the input.
+
+    The state is the last `left_padding` inputs, zeros at the start; with a stride it also holds
+    the inputs since the last multiple of the stride, so that its length says the phase.
+
+    weight_norm: learn length and direction of each output channel's weights apart.
+
+    Shape: x $(N, C_{in}, L)$, state $(N, C_{in}, (k - 1) d)$, output $(N, C_{out}, \lceil L / s
+    \rceil)$.
+    Source: van den Oord et al. 2016, WaveNet, section 2.1 (arXiv:1609.03499).
+
+    >>> CausalConv1d(1, 1, kernel_size=2, dilation=4).receptive_field
+    5
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        dilation: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(in_channels, out_channels, kernel_size, dilation, stride) < 1:
+            raise ConfigError(
+                "Channels, kernel_size, dilation and stride must be at least 1, got "
+                f"in_channels={in_channels}, out_channels={out_channels}, stride={stride}, "
+                f"kernel_size={kernel_size}, dilation={dilation}."
+            )
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ConfigError(
+                f"groups must divide in_channels={in_channels} and out_channels={out_channels}, "
+                f"got {groups}."
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.stride = stride
+        self.groups = groups
+        self.left_padding = (kernel_size - 1) * dilation
+        self.receptive_field = self.left_padding + 1
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, kernel_size))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.gain: nn.Parameter | None = None
+        self._reset(weight_norm)
+
+    def _reset(self, weight_norm: bool) -> None:
+        """Draw weights as `torch.nn.Conv1d` does."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.weight[0].numel())
+            nn.init.uniform_(self.bias, -bound, bound)
+        if weight_norm:
+            self.gain = nn.Parameter(direction_norm(self.weight.detach()))
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"dilation={self.dilation}, stride={self.stride}, groups={self.groups}"
+        )
+
+    def effective_weight(self) -> Tensor:
+        """The weights of the convolution (C_out, C_in / groups, k)."""
+        return self.weight if self.gain is None else scaled(self.weight, self.gain)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.weight.new_zeros(batch_size, self.in_channels, self.left_padding)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        phase = state.shape[-1] - self.left_padding
+        seen = join(state, x)
+        y = self._convolve(seen[..., self.stride :] if phase else seen, self.dilation, self.stride)
+        held = self.left_padding + (phase + x.shape[-1]) % self.stride
+        return y, seen[..., seen.shape[-1] - held :]
+
+    def output_length(self, length: int) -> int:
+        return -(-length // self.stride)
+
+    def reads(self, first: int, last: int) -> tuple[int, int]:
+        return first * self.stride - self.left_padding, last * self.stride
+
+    def needs(self, demand: Demand) -> Demand:
+        length = (demand.length - 1) * self.stride + 1
+        step, count = self._comb(demand)
+        return Demand(length, min(count, (length - 1) // step + 1), step)
+
+    def at(self, x: Tensor, demand: Demand) -> Tensor:
+        step, count = self._comb(demand)
+        columns = pad_left(x, count - x.shape[-1])
+        stride = demand.stride * self.stride // step if demand.count > 1 else 1
+        return self._convolve(columns, max(self.dilation // step, 1), stride)
+
+    def _comb(self, demand: Demand) -> tuple[int, int]:
+        """Spacing and number of the positions read, those before the first input counted too."""
+        apart = demand.stride * self.stride
+        if demand.count == 1:
+            step = self.dilation
+        elif self.kernel_size == 1:
+            step = apart
+        else:
+            step = math.gcd(apart, self.dilation)
+        return step, ((demand.count - 1) * apart + self.left_padding) // step + 1
+
+    def _convolve(self, x: Tensor, dilation: int, stride: int) -> Tensor:
+        """Convolution without padding; no output where `x` is shorter than the kernel's reach."""
+        if x.shape[-1] <= (self.kernel_size - 1) * dilation:
+            return x.new_zeros(x.shape[0], self.out_channels, 0)
+        weight = self.effective_weight()
+        if not is_channels_last(x):
+            return functional.conv1d(x, weight, self.bias, stride, 0, dilation, self.groups)
+        rows = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        image = functional.conv2d(
+            x.unsqueeze(2), rows, self.bias, (1, stride), 0, (1, dilation), self.groups
+        )
+        return image.squeeze(2)

@@ -1,0 +1,38 @@
+"""Memory layout of (N, C, L) tensors: time last, or channels last.
+
+A tensor is channels last when neighbouring channels are neighbours in memory. Such a tensor, seen
+as an image of one row, runs through the faster convolutions of channels-last images.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Whether neighbouring channels of `x` (N, C, L) are neighbours in memory."""
+    return x.stride(1) == 1 and x.stride(2) != 1
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same values (N, C, L) with neighbouring channels neighbours in memory."""
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def join(past: Tensor, x: Tensor) -> Tensor:
+    """`past` (N, C, P) followed by `x` (N, C, L), in the layout and dtype of `x`."""
+    if past.shape[-1] == 0:
+        return x
+    past = past.to(x.dtype)
+    if is_channels_last(x):
+        return torch.cat([past.transpose(1, 2), x.transpose(1, 2)], dim=1).transpose(1, 2)
+    return torch.cat([past, x], dim=2)
+
+
+def pad_left(x: Tensor, count: int) -> Tensor:
+    """`count` columns of zeros before `x` (N, C, L), in the layout of `x`."""
+    if count == 0:
+        return x
+    if is_channels_last(x):
+        return functional.pad(x.transpose(1, 2), (0, 0, count, 0)).transpose(1, 2)
+    return functional.pad(x, (count, 0))

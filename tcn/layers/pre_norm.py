@@ -1,0 +1,65 @@
+"""A residual block that normalises first: the block of the forecasting networks."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tcn.errors import ConfigError
+from tcn.layers.conv import CausalConv1d
+from tcn.layers.dropout import ChannelDropout
+from tcn.layers.norms import LayerNorm, RMSNorm
+from tcn.layers.stream import Demand, PointwiseLayer, StreamLayer, pick
+
+NormName = Literal["layer", "rms"]
+
+
+class PreNormBlock(StreamLayer[Tensor]):
+    r"""x + project(dropout(relu(conv(norm(x))))), with `project` zero at the start.
+
+    The convolution is causal and dilated, `channels` to `hidden`; the projection reads one
+    position. A new block passes its input on unchanged, so that deep stacks train from the start.
+
+    Shape: (N, channels, L) in and out; the state is that of the convolution.
+    Source: the pre-activation residual of He et al. 2016 (arXiv:1603.05027) around the dilated
+    convolution of Bai et al. 2018 (arXiv:1803.01271).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        kernel_size: int,
+        dilation: int = 1,
+        *,
+        dropout: float = 0.0,
+        norm: NormName = "layer",
+    ) -> None:
+        super().__init__()
+        if norm not in ("layer", "rms"):
+            raise ConfigError(f"norm must be 'layer' or 'rms', got {norm!r}.")
+        self.norm: PointwiseLayer = LayerNorm(channels) if norm == "layer" else RMSNorm(channels)
+        self.conv = CausalConv1d(channels, hidden, kernel_size, dilation)
+        self.dropout = ChannelDropout(dropout)
+        self.project = CausalConv1d(hidden, channels, kernel_size=1)
+        self.receptive_field = self.conv.receptive_field
+        for parameter in self.project.parameters():
+            nn.init.zeros_(parameter)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.conv.initial_state(batch_size)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, state = self.conv.step(self.norm.transform(x), state)
+        return x + self._update(hidden), state
+
+    def needs(self, demand: Demand) -> Demand:
+        return self.conv.needs(demand)
+
+    def at(self, x: Tensor, demand: Demand) -> Tensor:
+        hidden = self.conv.at(self.norm.transform(x), demand)
+        return pick(x, self.needs(demand), demand) + self._update(hidden)
+
+    def _update(self, hidden: Tensor) -> Tensor:
+        update: Tensor = self.project(self.dropout(torch.relu(hidden)))
+        return update

@@ -1,0 +1,69 @@
+"""Layers one after another, with the tuple of their states."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor
+
+from tcn.errors import ConfigError
+from tcn.layers.stream import Demand, StreamLayer, module_list
+
+
+class StreamSequential(StreamLayer[tuple[Any, ...]]):
+    """Layers one after another; the state is the tuple of their states.
+
+    Shape: x as the first layer takes it, output as the last one gives it.
+
+    >>> from tcn.layers import CausalConv1d
+    >>> StreamSequential([CausalConv1d(1, 1, 2, d) for d in (1, 2, 4)]).receptive_field
+    8
+    """
+
+    def __init__(self, layers: Iterable[StreamLayer[Any]]) -> None:
+        super().__init__()
+        self.layers = module_list(layers)
+        if len(self.layers) == 0:
+            raise ConfigError("A sequence needs at least one layer, got none.")
+        self.period = math.prod(layer.period for layer in self.layers)
+        self.receptive_field = self._receptive_field()
+
+    def _receptive_field(self) -> int:
+        spans = []
+        for position in range(self.period):
+            first, last = self.reads(position, position)
+            spans.append(last - first + 1)
+        return max(spans)
+
+    def initial_state(self, batch_size: int) -> tuple[Any, ...]:
+        return tuple(layer.initial_state(batch_size) for layer in self.layers)
+
+    def step(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        after = []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            x, layer_state = layer.step(x, layer_state)  # noqa: PLW2901
+            after.append(layer_state)
+        return x, tuple(after)
+
+    def output_length(self, length: int) -> int:
+        for layer in self.layers:
+            length = layer.output_length(length)
+        return length
+
+    def reads(self, first: int, last: int) -> tuple[int, int]:
+        for layer in reversed(self.layers):
+            first, last = layer.reads(first, last)
+        return first, last
+
+    def needs(self, demand: Demand) -> Demand:
+        for layer in reversed(self.layers):
+            demand = layer.needs(demand)
+        return demand
+
+    def at(self, x: Tensor, demand: Demand) -> Tensor:
+        demands = [demand]
+        for layer in reversed(self.layers[1:]):
+            demands.append(layer.needs(demands[-1]))
+        for layer, wanted in zip(self.layers, reversed(demands), strict=True):
+            x = layer.at(x, wanted)
+        return x
