@@ -38,7 +38,7 @@ def calendar_names(freq: str | None) -> tuple[str, ...]:
         return names if frequency.size < 12 else ()
     if frequency.family == "day" and frequency.size % 7 == 0:
         return ("week_of_year", "month_of_year")
-    within_day = ()
+    within_day: tuple[str, ...] = ()
     if frequency.family == "fixed" and frequency.size < DAY:
         within_day = ("hour_of_day",)
         if frequency.size < NANOSECONDS["h"]:

@@ -73,6 +73,16 @@ class Covariates:
         where = flat_index(self.offsets[indices] + begins, lengths)
         return replace(self, values=self.values[:, where], offsets=offsets_of(lengths))
 
+    def padded(self, count: int) -> "Covariates":
+        """Every series with `count` missing rows after its end."""
+        if self.offsets is None:
+            return self
+        lengths = self.lengths + count
+        offsets = offsets_of(lengths)
+        values = np.full((len(self.names), int(lengths.sum())), np.nan)
+        values[:, flat_index(offsets[:-1], self.lengths)] = self.values
+        return replace(self, values=values, offsets=offsets)
+
     def take(self, indices: Index) -> "Covariates":
         """The chosen series, in that order."""
         return self.rows(np.zeros(len(indices), np.int64), self.lengths[indices], indices)

@@ -160,13 +160,15 @@ def panel_of_table(
 def _wide(
     table: Table, choice: Choice, *, freq: str | None, tz: str | None, season_length: int | None
 ) -> Panel:
-    """One series a column, each from its first value on."""
+    """One series a column, each from its first to its last value."""
     read = None if choice.time_col is None else table.times(choice.time_col)
     values = np.stack([table.numbers(name) for name in choice.targets])
     order = np.arange(table.n_rows) if read is None else np.argsort(read.values, kind="stable")
-    has_begun = np.empty(values.shape, bool)
-    has_begun[:, order] = np.logical_or.accumulate(~np.isnan(values[:, order]), axis=1)
-    codes, places = np.nonzero(has_begun)
+    is_seen = ~np.isnan(values[:, order])
+    is_within = np.empty(values.shape, bool)
+    is_within[:, order] = np.logical_or.accumulate(is_seen, axis=1)
+    is_within[:, order[::-1]] &= np.logical_or.accumulate(is_seen[:, ::-1], axis=1)
+    codes, places = np.nonzero(is_within)
     rows = Rows(
         ids=np.array(choice.targets),
         codes=codes.astype(np.int32),

@@ -156,6 +156,32 @@ class Panel:
             )
         return self._rows(np.zeros(len(self), np.int64), wanted, np.arange(len(self)))
 
+    def last(self, length: int) -> "Panel":
+        """Each series cut to its newest `length` points; shorter ones stay as they are."""
+        kept = np.minimum(self.lengths, length)
+        if np.array_equal(kept, self.lengths):
+            return self
+        return self._rows(self.lengths - kept, kept, np.arange(len(self)))
+
+    def extended(self, new_values: ArrayLike) -> "Panel":
+        """Each series with `new_values` (S, k) after its end.
+
+        Past covariates are not known there (NaN); future-known ones must reach that far.
+        """
+        values = np.asarray(new_values, np.float64)
+        lengths = self.lengths + values.shape[1]
+        joined = np.empty(int(lengths.sum()))
+        offsets = offsets_of(lengths)
+        joined[flat_index(offsets[:-1], self.lengths)] = self.values
+        joined[flat_index(offsets[1:] - values.shape[1], lengths - self.lengths)] = values.ravel()
+        past = self.past_covariates
+        return replace(
+            self,
+            values=joined,
+            offsets=offsets,
+            past_covariates=past and past.padded(values.shape[1]),
+        )
+
     def split(self, horizon: int) -> tuple["Panel", "Panel"]:
         """(history, future): the last `horizon` points of every series, and all before them.
 

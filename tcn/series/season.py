@@ -10,8 +10,6 @@ periods, 2.5 for others, of which there are many) or plainly strong in 2.5 cycle
 nearly as high is preferred to its multiples, a usual period to one right beside it.
 """
 
-from typing import cast
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,7 +26,7 @@ OTHER_THRESHOLD = 2.5
 STRONG = 0.6  # a correlation that needs no further test in STRONG_CYCLES cycles
 STRONG_CYCLES = 2.5
 NEARLY = 0.85  # of the highest peak, for a shorter period to be preferred
-SNAP = 0.04  # how far beside a usual period a peak may lie to be read as that period
+SNAP = 0.03  # how far beside a usual period a peak may lie to be read as that period
 CELLS = 1 << 21  # size of a batch: series times padded length
 
 
@@ -168,4 +166,4 @@ def _lagged_products(x: NDArray[np.float64], size: int, n_lags: int) -> NDArray[
     """Sums of x[t] x[t + k] for each lag k, by the Fourier transform."""
     spectrum = np.fft.rfft(x, size, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    return cast("NDArray[np.float64]", np.fft.irfft(power, size, axis=1)[:, :n_lags])
+    return np.fft.irfft(power, size, axis=1)[:, :n_lags]
