@@ -20,7 +20,13 @@ from tcn.series.features import encoder_features
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel
 from tcn.series.references import step_inputs
-from tcn.series.scaling import History, LocScale, read_history
+from tcn.series.scaling import (
+    RELATIVE_FLOOR,
+    SMALLEST_SCALE,
+    History,
+    LocScale,
+    read_history,
+)
 from tcn.series.season import seasons_of
 
 Array = NDArray[np.float64]
@@ -67,7 +73,7 @@ class Forecaster:
         require_quantile_levels(levels)
         self.conditions.check(panel, steps)
         _require_values(panel)
-        seasons = seasons_of(panel, season_length or self.config.season_length)
+        seasons = self._seasons(panel, season_length)
         mean = np.empty((len(panel), steps))
         quantiles = np.empty((len(panel), steps, len(levels)))
         done = 0
@@ -92,6 +98,12 @@ class Forecaster:
             frame_kind=panel.frame_kind,
         )
 
+    def _seasons(self, panel: Panel, season_length: int | None) -> NDArray[np.int64]:
+        """Cycle of each series; one that was not seen whole is not used."""
+        recent = panel.last(self.config.context_length)
+        seasons = seasons_of(recent, season_length or self.config.season_length)
+        return np.where(recent.lengths > seasons, seasons, 1).astype(np.int64)
+
     def _batch(
         self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
     ) -> "Batch":
@@ -114,7 +126,7 @@ class Forecaster:
                 answer = self._rolled(batch, horizon, levels)
         mean, quantiles = answer
         quantiles = np.maximum.accumulate(quantiles, axis=-1)
-        floor = batch.low[:, None]
+        floor = batch.low
         return np.maximum(mean, floor), np.maximum(quantiles, floor[:, :, None])
 
     def _direct(
@@ -204,10 +216,12 @@ class Batch:
 
 
 def _to_data(z: Tensor, history: History, scaling: LocScale) -> Tensor:
-    """From z units to those of the data; z is (N, H) or (N, H, Q)."""
+    """From z units to those of the data; z is (N, H) or (N, H, Q). What never moved stays put."""
     shape = (-1,) + (1,) * (z.ndim - 1)
-    offset = (scaling.loc[:, :1] + history.centre).reshape(shape)
-    return (z * scaling.scale[:, :1].reshape(shape) + offset) * history.unit.reshape(shape)
+    level = scaling.loc[:, :1] + history.centre
+    flat = scaling.scale[:, :1] <= 2.0 * (RELATIVE_FLOOR * level.abs() + SMALLEST_SCALE)
+    scale = torch.where(flat, 0.0, scaling.scale[:, :1])
+    return (z * scale.reshape(shape) + level.reshape(shape)) * history.unit.reshape(shape)
 
 
 def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:

@@ -76,7 +76,6 @@ LENGTH_CLASSES = (
     LengthClass(0.25, (352, 512, 720), 192, 14, 16),
 )
 STEPS_PER_POOL = 4
-FIRST_OBSERVATIONS = 4
 
 
 class SyntheticBatches:
@@ -113,7 +112,7 @@ class SyntheticBatches:
         n, length = values.shape
         patch = self.patch_length
         feature_length = length - 1 - int(torch.randint(patch, (), generator=generator))
-        first = torch.full((n,), FIRST_OBSERVATIONS // patch)
+        first = torch.zeros(n, dtype=torch.int64)
         stop = torch.full((n,), -(-feature_length // patch))
         origins = random_origins(generator, first, stop, kind.n_origins)
         room = length - origin_ends(origins, feature_length, patch)

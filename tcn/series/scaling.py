@@ -6,7 +6,8 @@ in units of `z = (y - loc_t) / scale_t`:
 
     loc_t    mean of the last cycle (the last 6 values where the cycle is shorter than 4)
     scale_t  half the standard deviation plus half the mean absolute difference of the last four
-             cycles (24 to 192 values), and at least a tenth of the same over the whole past
+             cycles (24 to 192 values), and at least a tenth of the same over the whole past;
+             a tenth of the level where a single value is known
 
 Missing values (NaN) take part in no sum. Each series is first centred on its mean and divided by a
 power of two, which changes no result and keeps sums of squares inside float64.
@@ -24,6 +25,8 @@ MIN_SCALE_WINDOW = 24
 MAX_SCALE_WINDOW = 192
 LONG_RUN_SHARE = 0.1
 RELATIVE_FLOOR = 1e-9
+SMALLEST_SCALE = 1e-12
+SINGLE_VALUE_SHARE = 0.1
 
 
 class History(NamedTuple):
@@ -63,7 +66,8 @@ def read_history(values: Tensor, season: Tensor) -> History:
     seen = torch.isfinite(values)
     observed = seen.double()
     raw = torch.where(seen, values, 0.0)
-    largest = raw.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    largest = raw.abs().amax(dim=1, keepdim=True)
+    largest = torch.where(largest > 0, largest, 1.0).clamp_min(torch.finfo(torch.float64).tiny)
     unit = torch.exp2(torch.floor(torch.log2(largest)))
     raw = raw / unit
     number = observed.sum(dim=1, keepdim=True).clamp_min(1.0)
@@ -131,7 +135,9 @@ def loc_scale_at(history: History, end: Tensor) -> LocScale:
     loc = loc_at(history, end)
     recent = _spread(history, end, scale_window(history.season)[:, None])
     long_run = _spread(history, end, end)
-    floor = RELATIVE_FLOOR * (loc + history.centre).abs() + 1e-12
+    alone = total(history.count, end, end) < 2
+    share = torch.where(alone, SINGLE_VALUE_SHARE, RELATIVE_FLOOR)
+    floor = share * (loc + history.centre).abs() + SMALLEST_SCALE
     return LocScale(loc, torch.maximum(torch.maximum(recent, LONG_RUN_SHARE * long_run), floor))
 
 

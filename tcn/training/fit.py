@@ -20,7 +20,7 @@ from tcn.models.inputs import NetworkInputs
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel
-from tcn.series.season_choice import seasons_of
+from tcn.series.season import seasons_of
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
 from tcn.training.precision import autocast, training_dtype
@@ -68,6 +68,7 @@ def fit(
     _require_compatible(config, begin)
     network = _network(config, begin, settings.seed)
     seasons = seasons_of(panel, config.season_length)
+    seasons = np.where(panel.lengths > seasons, seasons, 1)
     split = split_by_time(panel, config.horizon, settings.validation_length)
     windows = WindowSettings(
         horizon=config.horizon,

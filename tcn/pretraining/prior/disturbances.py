@@ -13,6 +13,7 @@ def disturb(rng: Generator, values: Array) -> Array:
         (flip, 0.06),
         (shift_level, 0.07),
         (add_outliers, 0.10),
+        (add_pulse, 0.10),
         (round_values, 0.10),
         (censor, 0.03),
         (remove_values, 0.20),
@@ -49,6 +50,16 @@ def add_outliers(rng: Generator, values: Array) -> Array:
     share = column(rng.uniform(0.0, 0.05, values.shape[0]))
     size = values.std(axis=1, keepdims=True) * rng.normal(0.0, 4.0, values.shape)
     return values + size * (rng.random(values.shape) < share)
+
+
+def add_pulse(rng: Generator, values: Array) -> Array:
+    """An event of one to four steps that passes: a strike, an outage, a promotion."""
+    n, length = values.shape
+    start = column(rng.integers(0, length, n))
+    width = column(rng.integers(1, 5, n))
+    size = column(rng.normal(0.0, 3.0, n)) * np.diff(values, axis=1).std(axis=1, keepdims=True)
+    position = np.arange(length)
+    return values + size * ((position >= start) & (position < start + width))
 
 
 def round_values(rng: Generator, values: Array) -> Array:

@@ -12,11 +12,12 @@ from tcn.pretraining.prior.noise import Array, column, log_uniform, pick
 from tcn.pretraining.prior.seasons import season_lengths
 
 SEASONAL_SHARE = 0.62
+SEASONAL_SHARE_OF_SHORT = 0.55
+SHORT = 90
 HINT_KEPT = 0.88
 HINT_WRONG = 0.05
 HINT_WITHOUT_SEASON = 0.5
-GROWTH = 0.12
-GROWTH_WITHOUT_HINT = 0.45
+YEARLY_GROWTH = 0.55
 
 
 class SyntheticSeries(NamedTuple):
@@ -32,10 +33,11 @@ def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
     shares = np.array(list(FAMILIES.values()))
     family = rng.choice(len(names), size=n, p=shares / shares.sum())
     nominal = season_lengths(rng, n, length)
-    is_seasonal = pick(rng, SEASONAL_SHARE, n)
+    share = SEASONAL_SHARE_OF_SHORT if length < SHORT else SEASONAL_SHARE
+    is_seasonal = pick(rng, share, n)
     season = np.where(is_seasonal, nominal, 1)
     hints = _hints(rng, season, nominal, length)
-    traits = Traits(season, np.where(hints == 1, GROWTH_WITHOUT_HINT, GROWTH))
+    traits = Traits(season, _growth(hints))
     values = np.empty((n, length))
     for number, make in enumerate(names):
         rows = np.flatnonzero(family == number)
@@ -43,6 +45,15 @@ def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
             values[rows] = _finite(make, rng, Traits(traits.season[rows], traits.growth[rows]), length)
     values = disturb(rng, _lift(rng, values))
     return SyntheticSeries(values, hints)
+
+
+def _growth(hints: NDArray[np.int64]) -> Array:
+    """Drift per step against its shocks: that of years, shrunk by the root of the steps in one.
+
+    A cycle other than a year says less of growth, so it has half of it.
+    """
+    halved = np.where(np.isin(hints, (1, 4, 12)), 1.0, 0.5)
+    return YEARLY_GROWTH * halved / np.sqrt(hints)
 
 
 def _finite(make: Family, rng: Generator, traits: Traits, length: int) -> Array:
