@@ -22,7 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.development_data import Split, data_folder, read_split
+from tcn.checkpoint import load
 from tcn.evaluation import baselines, metrics
+from tcn.evaluation.statistical import auto_ets, auto_theta
 from tcn.series import Forecast
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -221,15 +223,11 @@ def main() -> None:
     seasons = ("given", "none") if options.season == "both" else (options.season,)
     rows = {"seasonal naive": score_zero_shot(baselines.seasonal_naive, options.data)}
     for name in options.model or ["zero"]:
-        from tcn.checkpoint import load
-
         forecaster = load(name)
         for season in seasons:
             row = f"{Path(name).name}, season {season}"
             rows[row] = score_zero_shot(forecaster.predict, options.data, season=season)
     if options.peers:
-        from tcn.evaluation.statistical import auto_ets, auto_theta
-
         rows["AutoETS, here"] = score_zero_shot(auto_ets, options.data)
         rows["AutoTheta, here"] = score_zero_shot(auto_theta, options.data)
     print(table(rows))
