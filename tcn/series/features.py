@@ -10,13 +10,13 @@ from torch import Tensor
 
 from tcn.series.scaling import (
     History,
+    Recent,
     age_at,
     level_window,
     loc_at,
-    loc_scale_at,
-    mean_over,
+    loc_scale_of,
+    recent_at,
     scale_window,
-    total,
 )
 
 N_FEATURES = 19
@@ -34,22 +34,20 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     index = torch.arange(first, stop, device=history.values.device).expand(n, -1)
     end = index + 1
     season = history.season[:, None].expand_as(end)
-    loc, scale = loc_scale_at(history, end)
+    recent = recent_at(history, end)
+    loc, scale = loc_scale_of(history, end, recent)
     value = history.values[:, first:stop]
     observed = history.observed[:, first:stop]
     newest = history.last_seen[:, first:stop]
     positive = history.positive[:, first:stop]
-    previous = _seen_before(history, index, 1)
+    previous = history.last_seen.gather(1, (index - 1).clamp_min(0))
     width = level_window(history.season)[:, None].expand_as(end)
-    level_before = loc_at(history, (end - width).clamp_min(1))
-    level_earlier = loc_at(history, (end - 2 * width).clamp_min(1))
-    cycle_ago, has_cycle = _value_before(history, index, season)
+    level_before, level_earlier = _levels_before(history, end, width)
+    cycle_ago, has_cycle = _values_before(history, index, season)
     phase_mean, has_phase = _phase_mean(history, index, season)
-    long_mean, _ = mean_over(history, end, end)
-    seen = total(history.count, end, end)
-    recent = scale_window(history.season)[:, None]
     age = age_at(history, end)
-    share = total(history.count, end, recent) / torch.minimum(age, recent)
+    seen = recent.past.count
+    share = recent.scale.count / torch.minimum(age, scale_window(history.season)[:, None])
     seasonal = season > 1
     columns = [
         torch.asinh((value - loc) / scale) * observed,
@@ -60,77 +58,66 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
         torch.asinh((phase_mean - loc) / scale) * has_phase,
         torch.asinh((loc - level_before) / scale) * (age > width),
         torch.asinh((level_before - level_earlier) / scale) * (age > 2 * width),
-        torch.asinh((loc - long_mean) / scale),
+        torch.asinh((loc - recent.past.mean()) / scale),
         _log_ratio(scale, (loc + history.centre).abs()) * positive,
         positive,
         _log_ratio(*_season_strength(history, index, season)) * seasonal,
-        _jaggedness(history, end, scale),
+        recent.scale.mean_change() / scale,
         torch.log(seen.clamp_min(1.0)) / 4.0 - 1.0,
         torch.log(seen.clamp_min(1.0) / season) / 3.0,
         torch.log(season.double()) / 3.0,
         seasonal.double(),
         share,
-        _share_of_zeros(history, end, width),
+        _share_of_zeros(history, index, recent),
     ]
     begun = seen > 0
     bounded = [(column * begun).clamp(-_LARGEST, _LARGEST).float() for column in columns]
     return torch.stack(bounded, dim=1)
 
 
-def _value_before(history: History, index: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
-    """Value `lag` steps earlier and whether it was seen, (N, K) each."""
+def _levels_before(history: History, end: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+    """Location one and two level windows earlier."""
+    ends = torch.cat([end - width, end - 2 * width], dim=1).clamp_min(1)
+    before, earlier = loc_at(history, ends).chunk(2, dim=1)
+    return before, earlier
+
+
+def _values_before(history: History, index: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
+    """Values `lag` steps earlier and whether they were seen, in the shape of index - lag."""
     at = index - lag
-    inside = (at >= 0).double()
-    at = at.clamp_min(0)
-    return history.values.gather(1, at), history.observed.gather(1, at) * inside
-
-
-def _seen_before(history: History, index: Tensor, lag: int) -> Tensor:
-    at = (index - lag).clamp_min(0)
-    return history.last_seen.gather(1, at)
+    flat = at.clamp_min(0).flatten(1)
+    value = history.values.gather(1, flat).view_as(at)
+    seen = history.observed.gather(1, flat).view_as(at) * (at >= 0)
+    return value, seen
 
 
 def _phase_mean(history: History, index: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of the values at the same phase in the last four cycles, this one not included."""
-    sums = torch.zeros_like(history.values[:, : index.shape[1]])
-    number = torch.zeros_like(sums)
-    for cycle in range(1, 5):
-        value, seen = _value_before(history, index, cycle * season)
-        sums = sums + value * seen
-        number = number + seen
-    return sums / number.clamp_min(1.0), (number > 0).double()
+    lags = season[:, :, None] * torch.arange(1, 5, device=season.device)
+    values, seen = _values_before(history, index[:, :, None], lags)
+    number = seen.sum(dim=2)
+    return (values * seen).sum(dim=2) / number.clamp_min(1.0), (number > 0).double()
 
 
 def _season_strength(history: History, index: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
     """Squared difference to a cycle ago and to half a cycle ago, summed over recent points."""
-    same = torch.zeros_like(history.values[:, : index.shape[1]])
-    opposite = torch.zeros_like(same)
-    step = (season // 6).clamp_min(1)
-    for point in range(12):
-        at = index - point * step
-        here, seen_here = _value_before(history, at, torch.zeros_like(season))
-        there, seen_there = _value_before(history, at, season)
-        half, seen_half = _value_before(history, at, season - season // 2)
-        whole = seen_here * seen_there * seen_half
-        same = same + whole * (here - there).square()
-        opposite = opposite + whole * (here - half).square()
-    return same, opposite
+    step = (season[:, :1] // 6).clamp_min(1)
+    points = index[:, :, None] - step[:, :, None] * torch.arange(12, device=season.device)
+    whole = season[:, :, None]
+    lags = torch.stack([torch.zeros_like(whole), whole, whole - whole // 2])
+    values, seen = zip(*(_values_before(history, points, lag) for lag in lags), strict=True)
+    all_seen = seen[0] * seen[1] * seen[2]
+    same = all_seen * (values[0] - values[1]).square()
+    opposite = all_seen * (values[0] - values[2]).square()
+    return same.sum(dim=2), opposite.sum(dim=2)
 
 
-def _jaggedness(history: History, end: Tensor, scale: Tensor) -> Tensor:
-    """Mean absolute change over the recent window in units of scale."""
-    width = scale_window(history.season)[:, None]
-    changes = total(history.sum_changes, end, width)
-    return changes / total(history.count_changes, end, width).clamp_min(1.0) / scale
-
-
-def _share_of_zeros(history: History, end: Tensor, width: Tensor) -> Tensor:
+def _share_of_zeros(history: History, index: Tensor, recent: Recent) -> Tensor:
     """Share of exact zeros among the observed values so far."""
     raw = history.values + history.centre
     tiny = 1e-9 * (history.centre.abs() + 1.0)
     zeros = ((raw.abs() < tiny).double() * history.observed).cumsum(dim=1)
-    count = total(history.count, end, end)
-    return zeros.gather(1, end - 1) / count.clamp_min(1.0)
+    return zeros.gather(1, index) / recent.past.count.clamp_min(1.0)
 
 
 def _log_ratio(top: Tensor, bottom: Tensor) -> Tensor:

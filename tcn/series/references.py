@@ -21,7 +21,7 @@ from tcn.series.scaling import (
     level_window,
     loc_at,
     loc_scale_at,
-    mean_over,
+    totals,
 )
 
 N_CYCLES = 4
@@ -30,6 +30,7 @@ N_REFERENCES = 21
 N_DRAFTS = 8
 N_STEP_FEATURES = 10
 _LONG_LAG = 7
+_AS_THEY_ARE = (10, 11, 12, 13, 19)  # shares, flags and what is bounded already
 _DAMPING = 0.9
 
 
@@ -50,20 +51,19 @@ def step_inputs(history: History, end: Tensor, steps: Tensor) -> StepInputs:
     scaling = loc_scale_at(history, end)
     view = _View(history, end, steps, scaling)
     additive, ratios, seen = view.cycles()
-    seasonal = (history.season > 1).double()[:, None, None].expand_as(additive[0])
-    number = torch.stack(seen[:N_CYCLES]).sum(dim=0)
-    mean_additive = _mean(additive[:N_CYCLES], seen[:N_CYCLES])
-    mean_ratio = _mean(ratios[:N_CYCLES], seen[:N_CYCLES])
+    near, near_seen = additive[..., :N_CYCLES], seen[..., :N_CYCLES]
+    seasonal = (history.season > 1).double()[:, None, None].expand_as(steps)
+    mean_additive = _mean(near, near_seen)
+    mean_ratio = _mean(ratios[..., :N_CYCLES], near_seen)
     long_mean = _mean(additive, seen)
     weekly, has_weekly = view.long_lag()
     newest = view.newest()
+    naive = view.seasonal_naive()
     near_slope, far_slope = view.slopes()
-    lines = [
-        near_slope * view.distance(),
-        far_slope * view.distance(),
-    ]
+    distance = view.distance()
+    lines = [near_slope * distance, far_slope * distance]
     drafts = [
-        view.seasonal_naive(),
+        naive,
         mean_additive,
         mean_ratio,
         long_mean,
@@ -72,22 +72,25 @@ def step_inputs(history: History, end: Tensor, steps: Tensor) -> StepInputs:
         view.damped_line(near_slope),
     ]
     references = [
-        *[torch.asinh(a * s) for a, s in zip(additive, seen, strict=True)][:N_CYCLES],
-        *[torch.asinh(r * s) for r, s in zip(ratios, seen, strict=True)][:N_CYCLES],
-        torch.asinh(long_mean),
-        torch.asinh(weekly) * has_weekly,
+        *near.unbind(-1),
+        *ratios[..., :N_CYCLES].unbind(-1),
+        long_mean,
+        weekly,
         has_weekly,
-        number / N_CYCLES,
+        near_seen.sum(dim=-1) / N_CYCLES,
         seasonal,
-        _disagreement(additive[:N_CYCLES], seen[:N_CYCLES], mean_additive),
-        *[torch.asinh(value) for value in newest],
-        *[torch.asinh(line) for line in lines],
+        _disagreement(near, near_seen, mean_additive),
+        *newest,
+        *lines,
         view.positive(),
-        torch.asinh(view.seasonal_naive()),
+        naive,
     ]
+    table = _stack(references)
+    bent = [index for index in range(N_REFERENCES) if index not in _AS_THEY_ARE]
+    table[..., bent] = table[..., bent].asinh().clamp(-8.0, 8.0)
     return StepInputs(
-        _stack([column.clamp(-8.0, 8.0) for column in references]),
-        _stack([draft.clamp(-30.0, 30.0) for draft in drafts]),
+        table,
+        _stack(drafts).clamp(-30.0, 30.0),
         _stack(_step_features(history, end, steps)),
         scaling,
     )
@@ -106,7 +109,7 @@ class _View:
         self.phase_back = self.season * ((steps + self.season - 1) // self.season)
 
     def value_at(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Values at `index` (N, O, H) and whether they were seen."""
+        """Values at `index` (N, O, H, ...) and whether they were seen."""
         n = index.shape[0]
         flat = index.clamp_min(0).reshape(n, -1)
         value = self.history.values.gather(1, flat).view_as(index)
@@ -119,28 +122,30 @@ class _View:
     def positive(self) -> Tensor:
         return self._at_origin(self.history.positive).expand(self.steps.shape).contiguous()
 
-    def cycles(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Differences to, and ratios with, the mean of each of the last cycles, in z units."""
-        additive, ratios, seen = [], [], []
-        season = self.history.season[:, None]
-        flat = self.season == 1
-        positive = self._at_origin(self.history.positive)
-        level = self.loc + self.history.centre[:, :, None]
-        for cycle in range(N_LONG_CYCLES):
-            index = self.end[:, :, None] - 1 + self.steps - self.phase_back - cycle * self.season
-            value, known = self.value_at(index)
-            mean, _ = mean_over(self.history, self.end - cycle * season, season)
-            mean = torch.where(flat, self.loc, mean[:, :, None])
-            difference = (value - mean) / self.scale
-            own_level = mean + self.history.centre[:, :, None]
-            usable = (positive * (own_level > 0)) > 0
-            ratio = level / torch.where(usable, own_level, 1.0)
-            additive.append(difference * known)
-            ratios.append(
-                torch.where(usable, difference * ratio.clamp(0.1, 10.0), difference) * known
-            )
-            seen.append(known)
-        return additive, ratios, seen
+    def cycles(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Differences to, and ratios with, the mean of each of the last cycles, in z units.
+
+        Each (N, O, H, N_LONG_CYCLES), 0 where the value was not seen; and whether it was.
+        """
+        cycle = torch.arange(N_LONG_CYCLES, device=self.steps.device)
+        newest = self.end[:, :, None] - 1 + self.steps - self.phase_back
+        value, seen = self.value_at(newest[..., None] - cycle * self.season[..., None])
+        mean = self._cycle_means(cycle)
+        difference = (value - mean) / self.scale[..., None] * seen
+        own_level = mean + self.history.centre[:, :, None, None]
+        usable = (self._at_origin(self.history.positive)[..., None] > 0) & (own_level > 0)
+        level = (self.loc + self.history.centre[:, :, None])[..., None]
+        ratio = (level / torch.where(usable, own_level, 1.0)).clamp(0.1, 10.0)
+        return difference, torch.where(usable, difference * ratio, difference), seen
+
+    def _cycle_means(self, cycle: Tensor) -> Tensor:
+        """Mean of each of the last cycles; the level where there is no cycle. (N, O, 1, cycles)."""
+        n, n_origins = self.end.shape
+        season = self.history.season[:, None, None].expand(n, n_origins, len(cycle))
+        ends = self.end[:, :, None] - cycle * season
+        mean = totals(self.history, ends.flatten(1), season.flatten(1)).mean()
+        mean = mean.view(n, n_origins, 1, len(cycle))
+        return torch.where(self.season[..., None] == 1, self.loc[..., None], mean)
 
     def seasonal_naive(self) -> Tensor:
         """The value one whole number of cycles ago, as z; 0 where it was not seen."""
@@ -152,7 +157,8 @@ class _View:
         width = _LONG_LAG * self.season
         back = width * ((self.steps + width - 1) // width)
         value, known = self.value_at(self.end[:, :, None] - 1 + self.steps - back)
-        mean, _ = mean_over(self.history, self.end, _LONG_LAG * self.history.season[:, None])
+        cycles = (_LONG_LAG * self.history.season[:, None]).expand_as(self.end)
+        mean = totals(self.history, self.end, cycles).mean()
         return (value - mean[:, :, None]) / self.scale * known, known
 
     def newest(self) -> list[Tensor]:
@@ -168,14 +174,12 @@ class _View:
         """Change of the level per step over one and over three level windows, in z, (N, O, 1)."""
         width = level_window(self.history.season)[:, None]
         half = age_at(self.history, self.end) // 2
-        near = self._slope(torch.minimum(width, half))
-        far = self._slope(torch.minimum(3 * width, half))
-        return near, far
-
-    def _slope(self, lag: Tensor) -> Tensor:
+        lag = torch.cat([torch.minimum(width, half), torch.minimum(3 * width, half)], dim=1)
         lag = lag.clamp_min(1)
-        before = loc_at(self.history, (self.end - lag).clamp_min(1))
-        return (self.loc - before[:, :, None]) / (self.scale * lag[:, :, None])
+        before = loc_at(self.history, (self.end.repeat(1, 2) - lag).clamp_min(1))
+        change = (self.loc.repeat(1, 2, 1) - before[:, :, None]) / self.scale.repeat(1, 2, 1)
+        near, far = (change / lag[:, :, None]).chunk(2, dim=1)
+        return near, far
 
     def distance(self) -> Tensor:
         """Steps from the centre of the level window to the step forecast."""
@@ -189,14 +193,14 @@ class _View:
         return slope * (to_origin + (1.0 - _DAMPING**self.steps) / (1.0 - _DAMPING))
 
 
-def _mean(values: list[Tensor], weights: list[Tensor]) -> Tensor:
-    weight = torch.stack(weights)
-    return (torch.stack(values) * weight).sum(dim=0) / weight.sum(dim=0).clamp_min(1.0)
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean along the last axis; 0 where all weights are."""
+    return (values * weights).sum(dim=-1) / weights.sum(dim=-1).clamp_min(1.0)
 
 
-def _disagreement(values: list[Tensor], weights: list[Tensor], mean: Tensor) -> Tensor:
+def _disagreement(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     """Root mean square distance of the references from their mean."""
-    return _mean([(value - mean).square() for value in values], weights).sqrt().clamp_max(10.0)
+    return _mean((values - mean[..., None]).square(), weights).sqrt().clamp_max(10.0)
 
 
 def _step_features(history: History, end: Tensor, steps: Tensor) -> list[Tensor]:

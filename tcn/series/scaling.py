@@ -30,10 +30,7 @@ SINGLE_VALUE_SHARE = 0.1
 
 
 class History(NamedTuple):
-    """Observed values, centred and filled, with their cumulative sums. All (N, L) float64.
-
-    Sums have a leading zero column, (N, L + 1), so that `total(sums, t, w)` is one subtraction.
-    """
+    """Observed values, centred and filled, with their cumulative sums. Mostly (N, L) float64."""
 
     values: Tensor  # centred and divided; 0 where missing
     observed: Tensor  # 1.0 where a value was seen
@@ -43,11 +40,7 @@ class History(NamedTuple):
     first: Tensor  # (N, 1) int64, index of the first value seen; 0 where there is none
     centre: Tensor  # (N, 1) subtracted from the data
     unit: Tensor  # (N, 1) power of two the data were divided by
-    sum_values: Tensor
-    sum_squares: Tensor
-    sum_changes: Tensor
-    count: Tensor
-    count_changes: Tensor
+    sums: Tensor  # (N, 5, L + 1) running sums, see Totals; the first column is 0
 
 
 class LocScale(NamedTuple):
@@ -79,6 +72,7 @@ def read_history(values: Tensor, season: Tensor) -> History:
     seen_before = torch.nn.functional.pad(observed.cumsum(1)[:, :-1], (1, 0)) > 0
     is_change = observed * seen_before
     changes = (centred - before).abs() * is_change
+    terms = torch.stack([centred, centred.square(), changes, observed, is_change], dim=1)
     return History(
         values=centred,
         observed=observed,
@@ -88,29 +82,47 @@ def read_history(values: Tensor, season: Tensor) -> History:
         first=seen.byte().argmax(dim=1, keepdim=True),
         centre=centre,
         unit=unit,
-        sum_values=_cumulate(centred),
-        sum_squares=_cumulate(centred.square()),
-        sum_changes=_cumulate(changes),
-        count=_cumulate(observed),
-        count_changes=_cumulate(is_change),
+        sums=torch.nn.functional.pad(terms.cumsum(dim=2), (1, 0)),
     )
 
 
-def total(sums: Tensor, end: Tensor, width: Tensor | int) -> Tensor:
-    """Sum over the `width` positions that end just before index `end` (exclusive), (N, K)."""
+class Totals(NamedTuple):
+    """Sums over a trailing window, (N, K) each."""
+
+    values: Tensor
+    squares: Tensor
+    changes: Tensor
+    count: Tensor
+    count_changes: Tensor
+
+    def mean(self) -> Tensor:
+        """Mean of the observed values; 0 where there is none."""
+        return self.values / self.count.clamp_min(1.0)
+
+    def mean_change(self) -> Tensor:
+        """Mean absolute difference of neighbouring observations."""
+        return self.changes / self.count_changes.clamp_min(1.0)
+
+    def spread(self) -> Tensor:
+        """Half the standard deviation plus half the mean absolute difference."""
+        variance = self.squares / self.count.clamp_min(1.0) - self.mean().square()
+        return 0.5 * variance.clamp_min(0.0).sqrt() + 0.5 * self.mean_change()
+
+
+def totals(history: History, end: Tensor, width: Tensor) -> Totals:
+    """Sums over the `width` positions that end just before index `end`, (N, K) both."""
+    stop = end.clamp_min(0)
     start = (end - width).clamp_min(0)
-    return sums.gather(1, end.clamp_min(0)) - sums.gather(1, start)
+    return Totals(*(_at(history, stop) - _at(history, start)).unbind(1))
+
+
+def _at(history: History, index: Tensor) -> Tensor:
+    return history.sums.gather(2, index[:, None].expand(-1, history.sums.shape[1], -1))
 
 
 def age_at(history: History, end: Tensor) -> Tensor:
     """Positions from the first value seen up to `end`, at least 1; padding does not count."""
     return (end - history.first).clamp_min(1)
-
-
-def mean_over(history: History, end: Tensor, width: Tensor | int) -> tuple[Tensor, Tensor]:
-    """Mean of the observed values in a trailing window, and how many there were; 0 for none."""
-    number = total(history.count, end, width)
-    return total(history.sum_values, end, width) / number.clamp_min(1.0), number
 
 
 def level_window(season: Tensor) -> Tensor:
@@ -125,28 +137,50 @@ def scale_window(season: Tensor) -> Tensor:
 
 def loc_at(history: History, end: Tensor) -> Tensor:
     """Location after the first `end` positions, (N, K); the last seen value where all is missing."""
-    mean, number = mean_over(history, end, level_window(history.season)[:, None])
+    width = level_window(history.season)[:, None].expand_as(end)
+    return _loc(history, end, totals(history, end, width))
+
+
+def _loc(history: History, end: Tensor, level: Totals) -> Tensor:
     newest = history.last_seen.gather(1, (end - 1).clamp_min(0))
-    return torch.where(number > 0, mean, newest)
+    return torch.where(level.count > 0, level.mean(), newest)
+
+
+class Recent(NamedTuple):
+    """Windows that end at each position: of the level, of the scale, and the whole past."""
+
+    level: Totals
+    scale: Totals
+    past: Totals
+
+
+def recent_at(history: History, end: Tensor) -> Recent:
+    """The three windows that location and scale are made of, for `end` (N, K)."""
+    width = torch.cat(
+        [
+            level_window(history.season)[:, None].expand_as(end),
+            scale_window(history.season)[:, None].expand_as(end),
+            end,
+        ],
+        dim=1,
+    )
+    parts = [field.chunk(3, dim=1) for field in totals(history, end.repeat(1, 3), width)]
+    return Recent(*(Totals(*columns) for columns in zip(*parts, strict=True)))
 
 
 def loc_scale_at(history: History, end: Tensor) -> LocScale:
     """Location and scale after the first `end` positions, each (N, K)."""
-    loc = loc_at(history, end)
-    recent = _spread(history, end, scale_window(history.season)[:, None])
-    long_run = _spread(history, end, end)
-    alone = total(history.count, end, end) < 2
+    return loc_scale_of(history, end, recent_at(history, end))
+
+
+def loc_scale_of(history: History, end: Tensor, recent: Recent) -> LocScale:
+    """Location and scale from sums that are at hand."""
+    loc = _loc(history, end, recent.level)
+    alone = recent.past.count < 2
     share = torch.where(alone, SINGLE_VALUE_SHARE, RELATIVE_FLOOR)
     floor = share * (loc + history.centre).abs() + SMALLEST_SCALE
-    return LocScale(loc, torch.maximum(torch.maximum(recent, LONG_RUN_SHARE * long_run), floor))
-
-
-def _spread(history: History, end: Tensor, width: Tensor) -> Tensor:
-    mean, number = mean_over(history, end, width)
-    square = total(history.sum_squares, end, width) / number.clamp_min(1.0)
-    deviation = (square - mean.square()).clamp_min(0.0).sqrt()
-    changes = total(history.count_changes, end, width).clamp_min(1.0)
-    return 0.5 * deviation + 0.5 * total(history.sum_changes, end, width) / changes
+    spread = torch.maximum(recent.scale.spread(), LONG_RUN_SHARE * recent.past.spread())
+    return LocScale(loc, torch.maximum(spread, floor))
 
 
 def _forward_fill(values: Tensor, seen: Tensor) -> Tensor:
@@ -154,7 +188,3 @@ def _forward_fill(values: Tensor, seen: Tensor) -> Tensor:
     newest = torch.where(seen, index, -1).cummax(dim=1).values
     filled = values.gather(1, newest.clamp_min(0))
     return torch.where(newest >= 0, filled, 0.0)
-
-
-def _cumulate(values: Tensor) -> Tensor:
-    return torch.nn.functional.pad(values.cumsum(dim=1), (1, 0))
