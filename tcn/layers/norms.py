@@ -22,10 +22,14 @@ class LayerNorm(PointwiseLayer):
         self.eps = eps
 
     def transform(self, x: Tensor) -> Tensor:
-        y = functional.layer_norm(
-            x.transpose(1, 2), self.weight.shape, self.weight, self.bias, self.eps
-        ).transpose(1, 2)
-        return y if is_channels_last(x) else y.contiguous()
+        if is_channels_last(x):
+            rows = x.transpose(1, 2)
+            y = functional.layer_norm(rows, rows.shape[2:], self.weight, self.bias, self.eps)
+            return y.transpose(1, 2)
+        centred = _at_least_float32(x)
+        centred = centred - centred.mean(dim=1, keepdim=True)
+        rate = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + self.eps)
+        return (centred * rate * self.weight[:, None] + self.bias[:, None]).to(x.dtype)
 
 
 class RMSNorm(PointwiseLayer):
@@ -40,5 +44,10 @@ class RMSNorm(PointwiseLayer):
         self.eps = eps
 
     def transform(self, x: Tensor) -> Tensor:
-        power = x.square().mean(dim=1, keepdim=True, dtype=torch.float32 if x.is_cpu else None)
-        return x * torch.rsqrt(power + self.eps).to(x.dtype) * self.weight[:, None]
+        power = _at_least_float32(x).square().mean(dim=1, keepdim=True)
+        return (x * torch.rsqrt(power + self.eps) * self.weight[:, None]).to(x.dtype)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    """Half precision is too coarse for sums of squares."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -88,8 +88,10 @@ class CausalConvTranspose1d(StreamLayer[Tensor]):
         return -((self.kernel_size - 1 - first) // self.stride), last // self.stride
 
     def needs(self, demand: Demand) -> Demand:
-        first, last = self.reads(demand.positions()[0], demand.length - 1)
-        return Demand(last + 1, last + 1 - max(min(first, last), 0), 1)
+        earliest = demand.positions()[0]
+        first, last = self.reads(earliest, demand.length - 1)
+        first = max(min(first, earliest // self.stride), 0)  # outputs of the bias alone count too
+        return Demand(last + 1, last + 1 - first, 1)
 
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         length = self.needs(demand).length * self.stride

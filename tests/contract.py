@@ -1,0 +1,278 @@
+"""Checks that each member of a kind must pass: here the contract of streaming layers.
+
+`check_streamable(layer, in_channels=...)` runs them all. Each law is a function of its own, so that
+a test can plant one mistake and name the law that finds it.
+"""
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tcn.layers import StreamLayer, channels_last
+
+Layer = StreamLayer[Any]
+MakeCondition = Callable[[int, int], Any]  # (batch size, length) -> condition of a layer
+
+TOLERANCE = 1e-9
+
+
+def check_streamable(
+    layer: Layer,
+    in_channels: int,
+    *,
+    condition: MakeCondition | None = None,
+    is_exported: bool = True,
+    is_bfloat16_checked: bool = True,
+) -> None:
+    """Run all laws of the streaming contract on a float64 copy of `layer` in eval mode.
+
+    condition: makes the condition of a layer that takes one; it has `piece(start, stop)`.
+    """
+    layer = copy.deepcopy(layer).double().eval()
+    check_pieces_equal_the_whole(layer, in_channels, condition)
+    check_no_output_reads_later_inputs(layer, in_channels, condition)
+    check_receptive_field(layer, in_channels, condition)
+    check_last_equals_the_end(layer, in_channels, condition)
+    check_batch_mates_do_not_matter(layer, in_channels, condition)
+    check_nan_stays_where_it_belongs(layer, in_channels, condition)
+    check_layouts_agree(layer, in_channels, condition)
+    if is_bfloat16_checked:
+        check_bfloat16(layer, in_channels, condition)
+    if is_exported:
+        check_export(layer, in_channels, condition)
+
+
+def check_pieces_equal_the_whole(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Any split, empty pieces and single positions among them, gives the same outputs."""
+    for length in lengths_around(layer.receptive_field):
+        x = random_input(3, in_channels, length)
+        given = make(condition, 3, length)
+        whole_output = layer(x, *given)
+        assert whole_output.shape[-1] == layer.output_length(length)
+        for split in splits(length):
+            outputs, state, start = [], layer.initial_state(3), 0
+            for size in split:
+                piece = [each.piece(start, start + size) for each in given]
+                y, state = layer.step(x[..., start : start + size], state, *piece)
+                outputs.append(y)
+                start += size
+            close(torch.cat(outputs, dim=-1), whole_output, f"pieces {split}")
+
+
+def check_no_output_reads_later_inputs(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Another future leaves the outputs before it as they are, bit for bit."""
+    length = min(2 * layer.receptive_field + 5, 400)
+    x = random_input(2, in_channels, length)
+    given = make(condition, 2, length)
+    y = layer(x, *given)
+    for now in sorted({0, 1, length // 3, length // 2, length - 2}):
+        changed = x.clone()
+        changed[..., now + 1 :] = 100.0 * torch.randn_like(changed[..., now + 1 :])
+        present = layer.output_length(now + 1)
+        assert torch.equal(layer(changed, *given)[..., :present], y[..., :present]), (
+            f"An output up to input {now} changes with a later input."
+        )
+
+
+def check_receptive_field(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """The inputs that a late output reads span exactly `receptive_field` positions.
+
+    Weights are made positive, so that neither a dead relu nor a cancelled sum hides a path.
+    """
+    layer = positive_copy(layer)
+    length = whole_period(layer, 2 * layer.receptive_field + 3)
+    x = (0.5 + random_input(1, in_channels, length).abs()).requires_grad_()
+    y = layer(x, *make(condition, 1, length))
+    spans = []
+    for late in range(layer.period):
+        position = y.shape[-1] - 1 - late
+        (gradient,) = torch.autograd.grad(y[..., position].sum(), x, retain_graph=True)
+        read = gradient.abs().sum(dim=(0, 1)).nonzero()[:, 0].tolist()
+        first, last = layer.reads(position, position)
+        assert [*read[:1], *read[-1:]] == ([first, last] if first <= last else []), (
+            f"Output {position} reads inputs {read[:1]} to {read[-1:]}, not {first} to {last}."
+        )
+        spans.append(last - first + 1)
+    assert max(spans) == layer.receptive_field, (
+        f"The receptive field is {max(spans)}, not {layer.receptive_field}."
+    )
+
+
+def check_last_equals_the_end(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Outputs on demand, and their gradients, equal those of the whole, at any length and count."""
+    for length in lengths_around(layer.receptive_field):
+        n_outputs = layer.output_length(length)
+        counts = {1, 2, 3, 4, 7, n_outputs // 2, n_outputs - 1, n_outputs}
+        given = make(condition, 2, length)
+        for count in sorted(count for count in counts if 1 <= count <= n_outputs):
+            x = random_input(2, in_channels, length).requires_grad_()
+            wanted = layer(x, *given)[..., -count:]
+            found = layer.last(x, count, *given)
+            what = f"the last {count} outputs of {length} inputs"
+            close(found, wanted, what)
+            weight = torch.randn_like(wanted)
+            expected = gradients((wanted * weight).sum(), x, layer)
+            for name, gradient in gradients((found * weight).sum(), x, layer).items():
+                close(gradient, expected[name], f"the gradient of {name} for {what}")
+
+
+def check_batch_mates_do_not_matter(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """The outputs of a series are the same in any company, and alone."""
+    length = min(layer.receptive_field + 6, 300)
+    x = random_input(4, in_channels, length)
+    given = make(condition, 4, length)
+    y = layer(x, *given)
+    others = x.clone()
+    others[1:] = 50.0 * torch.randn_like(others[1:])
+    assert torch.equal(layer(others, *given)[0], y[0]), "A batch mate changes an output."
+    if not given:
+        close(layer(x[:1]), y[:1], "a series alone")
+
+
+def check_nan_stays_where_it_belongs(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """A missing value reaches neither outputs before it, nor those past the field, nor mates."""
+    field = layer.receptive_field
+    length = 2 * field + 4
+    x = random_input(2, in_channels, length)
+    given = make(condition, 2, length)
+    y = layer(x, *given)
+    broken = x.clone()
+    broken[0, :, 2] = torch.nan
+    z = layer(broken, *given)
+    before = layer.output_length(2)
+    after = next(
+        position for position in range(z.shape[-1]) if layer.reads(position, position)[0] > 2
+    )
+    assert torch.equal(z[1], y[1]), "A missing value reaches a batch mate."
+    assert torch.equal(z[0, :, :before], y[0, :, :before]), "A missing value reaches the past."
+    close(z[0, :, after:], y[0, :, after:], "outputs past the receptive field")
+    close(layer.last(broken, 1, *given), y[..., -1:], "the last output after a missing value")
+
+
+def check_layouts_agree(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Channels last in memory gives the same numbers: whole, in pieces and on demand."""
+    length = layer.receptive_field + 7
+    x = random_input(2, in_channels, length)
+    given = make(condition, 2, length)
+    y = layer(x, *given)
+    rows = channels_last(x)
+    close(layer(rows, *given), y, "channels-last input")
+    close(layer.last(rows, 2, *given), y[..., -2:], "the last outputs of channels-last input")
+    state, half = layer.initial_state(2), length // 2
+    first, state = layer.step(rows[..., :half], state, *[each.piece(0, half) for each in given])
+    rest, _ = layer.step(x[..., half:], state, *[each.piece(half, length) for each in given])
+    close(torch.cat([first, rest], dim=-1), y, "pieces of both layouts")
+
+
+def check_bfloat16(layer: Layer, in_channels: int, condition: MakeCondition | None = None) -> None:
+    """Under bfloat16 autocast the outputs agree to 5 % of their size, in both layouts."""
+    length = layer.receptive_field + 7
+    x = random_input(2, in_channels, length)
+    given = make(condition, 2, length)
+    y = layer(x, *given)
+    single = copy.deepcopy(layer).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        given = tuple(single_precision(each) for each in given)
+        for version in (x.float(), channels_last(x.float())):
+            for found in (single(version, *given), single.last(version, y.shape[-1], *given)):
+                scale = y.abs().max().clamp(min=1.0)
+                assert ((found.double() - y).abs().max() / scale).item() < 0.05
+
+
+def check_export(layer: Layer, in_channels: int, condition: MakeCondition | None = None) -> None:
+    """`torch.export` traces the forward pass, and the trace computes the same."""
+    x = random_input(2, in_channels, layer.receptive_field + 3)
+    given = make(condition, 2, x.shape[-1])
+    exported = torch.export.export(layer, (x, *given)).module()
+    close(exported(x, *given), layer(x, *given), "the exported layer")
+
+
+def positive_copy(layer: Layer) -> Layer:
+    """A copy whose weights are all positive and small, so that each path carries a gradient."""
+    layer = copy.deepcopy(layer)
+    generator = torch.Generator().manual_seed(5)
+    for parameter in layer.parameters():
+        draw = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
+        size = 1.0 if parameter.ndim == 1 else 1.0 / max(parameter[0].numel(), 1)
+        nn.init.zeros_(parameter)
+        parameter.data.add_((0.5 + draw) * size)
+    return layer
+
+
+def gradients(loss: Tensor, x: Tensor, layer: Layer) -> dict[str, Tensor]:
+    """Gradients of `loss` for the input and each parameter, zeros where it does not depend."""
+    tensors = {"the input": x, **dict(layer.named_parameters())}
+    found = torch.autograd.grad(loss, list(tensors.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(tensor) if gradient is None else gradient
+        for (name, tensor), gradient in zip(tensors.items(), found, strict=True)
+    }
+
+
+def lengths_around(field: int) -> list[int]:
+    """Lengths to try: one, shorter than the field, at its edge, longer; odd and even."""
+    candidates = {1, 2, 3, field // 2, field - 1, field, field + 1, field + 8, 2 * field + 5}
+    return sorted(length for length in candidates if length >= 1)
+
+
+def splits(length: int) -> Iterator[list[int]]:
+    """Ways to cut a length: whole, by single positions, at random with empty pieces."""
+    yield [length]
+    yield [0, length, 0]
+    if length <= 40:
+        yield [1] * length
+    draw = random.Random(length)
+    for _ in range(3):
+        sizes: list[int] = []
+        while sum(sizes) < length:
+            sizes.append(min(draw.choice([0, 1, 1, 2, 3, 5, 17]), length - sum(sizes)))
+        yield sizes
+
+
+def whole_period(layer: Layer, length: int) -> int:
+    """The least length of at least `length` whose outputs end a period of a strided layer."""
+    while layer.output_length(length) % layer.period:
+        length += 1
+    return length
+
+
+def random_input(batch_size: int, channels: int, length: int) -> Tensor:
+    """Normal draws (N, C, L) in float64, the same for the same shape."""
+    generator = torch.Generator().manual_seed(97 * length + channels)
+    return torch.randn(batch_size, channels, length, generator=generator, dtype=torch.float64)
+
+
+def make(condition: MakeCondition | None, batch_size: int, length: int) -> tuple[Any, ...]:
+    """The condition as arguments: one, or none."""
+    return () if condition is None else (condition(batch_size, length),)
+
+
+def single_precision(condition: Any) -> Any:
+    """The condition with float32 tensors."""
+    return type(condition)(*(None if each is None else each.float() for each in condition))
+
+
+def close(found: Tensor, expected: Tensor, what: str) -> None:
+    """Assert equal shapes and values within the tolerance of float64."""
+    assert found.shape == expected.shape, f"{what}: shape {found.shape}, not {expected.shape}"
+    if expected.numel():
+        difference = (found - expected).abs().max().item()
+        assert difference <= TOLERANCE, f"{what}: differs by {difference}"
