@@ -34,10 +34,12 @@ def run(settings: Settings) -> int:
     """Serve until a signal comes."""
     from service import logs
     from service.app import create_app
+    from service.runner import runner_beside
     from service.server import serve
 
     logs.configure(settings.log_format)
-    serve(create_app(settings), settings)
+    with runner_beside(settings):
+        serve(create_app(settings), settings)
     return 0
 
 

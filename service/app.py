@@ -13,11 +13,20 @@ from starlette.responses import Response
 from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
-from service.routes import forecast, models, operations
+from service.routes import forecast, jobs, models, operations
 from service.routing import PROBLEM_SCHEMA
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
 
+ROUTERS = (
+    forecast.router,
+    jobs.router,
+    jobs.trainer,
+    models.router,
+    models.admin,
+    operations.router,
+    operations.read,
+)
 DESCRIPTION = (
     "Forecasts from causal convolutions. POST numbers to /v1/forecast; every refusal is a"
     " problem document (RFC 9457) that names the limit or the place."
@@ -48,11 +57,11 @@ def create_app(
         root_path=state.settings.root_path,
     )
     app.state.service = state
-    for module in (forecast, models, operations):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, metrics=state.metrics)
     _describe_problems(app)
     return app
 
@@ -65,7 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         warming.cancel()
-        state.engine.close()
+        state.close()
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

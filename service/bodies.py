@@ -66,7 +66,7 @@ class BodyReader:
         taken = 0
         try:
             body = bytearray()
-            async for piece in self._pieces(request, limit):
+            async for piece in self.pieces(request, limit):
                 self.budget.take(len(piece))
                 taken += len(piece)
                 body += piece
@@ -80,7 +80,8 @@ class BodyReader:
         finally:
             self.budget.give_back(taken)
 
-    async def _pieces(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+    async def pieces(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """Give the body as sent, piece by piece, under a cap and the deadline."""
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > limit:
             raise _too_large(limit)
@@ -105,10 +106,16 @@ class BodyReader:
         decode = decode_zstd if encoding == "zstd" else decode_gzip
         return await asyncio.to_thread(decode, body, self.max_decoded_bytes)
 
-    async def read_json(self, request: Request) -> Any:
-        """Return the body as a JSON value."""
+    @asynccontextmanager
+    async def read_json_bytes(self, request: Request) -> AsyncIterator[bytes]:
+        """Give the text of a JSON body, not parsed yet."""
         require_json(request)
         async with self.read(request) as body:
+            yield body
+
+    async def read_json(self, request: Request) -> Any:
+        """Return the body as a JSON value."""
+        async with self.read_json_bytes(request) as body:
             if len(body) <= INLINE_BYTES:
                 return loads(body)
             return await asyncio.to_thread(loads, body)

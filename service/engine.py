@@ -324,11 +324,15 @@ def _rows(piece: Piece) -> list[Piece]:
 
 def _group_of(series: SeriesInput) -> Hashable:
     """What must be equal for two series to share a panel, and similar to share a batch."""
+    return (len(series.y).bit_length(), panel_key(series))
+
+
+def panel_key(series: SeriesInput) -> Hashable:
+    """What must be equal for two series to share a panel."""
     return (
         series.freq,
         series.start.tz,
         series.start.is_dated,
-        len(series.y).bit_length(),
         _signature(series.past_covariates),
         _signature(series.future_covariates),
         tuple((name, isinstance(v, str)) for name, v in series.static_covariates.items()),
@@ -339,12 +343,12 @@ def _signature(columns: Any) -> Hashable:
     return tuple((name, isinstance(values, list)) for name, values in columns.items())
 
 
-def to_panel(series: Sequence[SeriesInput]) -> Panel:
-    """Build a panel of series of one group; ids are their positions."""
+def to_panel(series: Sequence[SeriesInput], ids: Sequence[str] | None = None) -> Panel:
+    """Build a panel of series of one group; ids are their positions unless given."""
     lengths = np.fromiter((len(item.y) for item in series), np.int64, len(series))
     first = series[0]
     return Panel(
-        ids=np.arange(len(series)).astype(np.str_),
+        ids=np.array(range(len(series)) if ids is None else ids).astype(np.str_),
         values=np.concatenate([item.y for item in series]),
         offsets=_offsets(lengths),
         starts=_starts(series),

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Problem, problem_response
+from service.metrics import Metrics
 
 logger = logging.getLogger("service.access")
 
@@ -21,14 +22,16 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 class Gate:
     """Wraps the application; nothing that happens inside gets past it as an exception."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, send)
+        self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, exchange.send)
         except Exception as error:
@@ -40,7 +43,8 @@ class Gate:
                 response = problem_response(problem, exchange.request_id)
                 await response(scope, receive, exchange.send)
         finally:
-            exchange.log()
+            self.metrics.in_flight.dec()
+            exchange.end(self.metrics)
 
 
 class _Exchange:
@@ -64,15 +68,19 @@ class _Exchange:
             ]
         await self._send(message)
 
-    def log(self) -> None:
+    def end(self, metrics: Metrics) -> None:
+        """Count and log the exchange; a caller that left early has status 499."""
+        route, status = route_of(self.scope), self.status or 499
+        seconds = time.perf_counter() - self.began
+        metrics.observe_request(self.scope["method"], route, status, seconds)
         if not logger.isEnabledFor(logging.INFO):
             return
         fields: dict[str, Any] = {
             "request_id": self.request_id,
             "method": self.scope["method"][:16],
-            "route": route_of(self.scope),
-            "status": self.status,
-            "seconds": round(time.perf_counter() - self.began, 6),
+            "route": route,
+            "status": status,
+            "seconds": round(seconds, 6),
         }
         logger.info("request", extra={"fields": fields})
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from service.access import Access, Scope
 from service.errors import MEDIA_TYPE, title_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -41,15 +42,28 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 
 
 class RawRoute(APIRoute):
-    """A route whose endpoint takes the request and returns the response, nothing in between."""
+    """A route whose endpoint takes the request and returns the response.
+
+    Before it the request is admitted: its key must have the route's scope.
+    """
+
+    scope: Scope = "admin"
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
+        endpoint: Endpoint = self.endpoint
+        scope = self.scope
+
+        async def admitted(request: Request) -> Response:
+            access: Access = request.app.state.service.access
+            request.scope["principal"] = await access.admit(request, scope)
+            return await endpoint(request)
+
+        return admitted
 
 
-def new_router() -> APIRouter:
-    """Return a router of `RawRoute`s."""
-    return APIRouter(route_class=RawRoute)
+def new_router(scope: Scope) -> APIRouter:
+    """Return a router whose routes need a key of `scope` (where keys are needed at all)."""
+    return APIRouter(route_class=type(f"{scope.title()}Route", (RawRoute,), {"scope": scope}))
 
 
 def json_response(content: object, status: int = 200, **headers: str) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tcn.errors import ConfigError
@@ -34,6 +34,37 @@ class Settings(BaseSettings):
         "zero", pattern=NAME_PATTERN, description="Model of requests that name none."
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of the log lines.")
+
+    state_dir: Path | None = Field(
+        None,
+        description="Directory of the database and of jobs; in the store if unset.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL, such as postgresql+psycopg://...; SQLite if unset."
+    )
+    runner: Literal["embedded", "none"] = Field(
+        "embedded", description="Whether `python -m service` starts a runner of jobs beside it."
+    )
+    runner_jobs: int = Field(1, ge=1, le=64, description="Jobs that one runner runs at once.")
+    job_timeout_s: float = Field(3600.0, gt=0, description="Time that a job may run.")
+    job_memory_bytes: int = Field(
+        16_384 * MIB, ge=2**28, description="Address space of the process of a job."
+    )
+    job_threads: int = Field(1, ge=1, le=256, description="Processor threads of a job.")
+    job_attempts: int = Field(3, ge=1, le=100, description="Tries of a job that keeps dying.")
+    job_lease_s: float = Field(
+        15.0, gt=0, description="Silence after which a runner on another machine counts as dead."
+    )
+    job_retention_s: float = Field(
+        7 * 86_400.0, gt=0, description="Time that jobs which ended are listed."
+    )
+    auth: Literal["auto", "required", "off"] = Field(
+        "auto", description="Whether requests need a key; auto: unless only this machine connects."
+    )
+    rate_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="Requests of one key (or address) a minute; 0: any."
+    )
+    max_jobs: int = Field(100, ge=1, description="Jobs that may wait or run.")
 
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Request body as sent.")
     max_decoded_bytes: int = Field(256 * MIB, ge=1, description="Request body once decompressed.")
@@ -76,6 +107,29 @@ class Settings(BaseSettings):
         return store.expanduser().absolute()
 
     @property
+    def state(self) -> Path:
+        """Directory of the database and of running jobs."""
+        return self.store / ".state" if self.state_dir is None else self.state_dir.absolute()
+
+    @property
+    def database(self) -> str:
+        """URL of the database."""
+        if self.database_url is None:
+            return f"sqlite:///{self.state / 'service.db'}"
+        return self.database_url.get_secret_value()
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that give another process the same settings."""
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        return {
+            PREFIX + name.upper(): value.get_secret_value()
+            if isinstance(value, SecretStr)
+            else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
+
+    @property
     def is_local(self) -> bool:
         """Whether only programs on this machine can connect."""
         return self.host in LOCAL_HOSTS
@@ -113,6 +167,9 @@ def limits(settings: Settings) -> dict[str, Any]:
     return {
         **{name: getattr(settings, name) for name in sorted(names)},
         "queue_size": settings.queue_size,
+        "rate_per_minute": settings.rate_per_minute,
+        "job_timeout_s": settings.job_timeout_s,
+        "job_memory_bytes": settings.job_memory_bytes,
         "body_timeout_s": settings.body_timeout_s,
         "header_timeout_s": settings.header_timeout_s,
     }

@@ -11,9 +11,14 @@ import numpy as np
 from starlette.requests import Request
 
 import tcn
+from service.access import Access, KeyTable
 from service.bodies import BodyReader, ByteBudget
+from service.database import Database
 from service.engine import Engine, Predictor
 from service.errors import Problem
+from service.jobs import JobTable
+from service.metrics import Metrics
+from service.rates import RateLimiter
 from service.schemas import ForecastRequest, SeriesInput, Start
 from service.settings import Settings
 from service.store import ModelStore
@@ -45,6 +50,10 @@ class ServiceState:
     store: ModelStore
     engine: Engine
     bodies: BodyReader
+    database: Database
+    jobs: JobTable
+    access: Access
+    metrics: Metrics
     readiness: Readiness = field(default_factory=Readiness)
 
     @classmethod
@@ -56,14 +65,36 @@ class ServiceState:
     ) -> "ServiceState":
         """Make the parts from the settings; the engine's threads start."""
         store = ModelStore(settings.store, load, bundled, memory_bytes=settings.model_memory_bytes)
-        engine = Engine(settings.queue_size, settings.batch_size, settings.engine_threads)
+        metrics = Metrics()
+        engine = Engine(
+            settings.queue_size,
+            settings.batch_size,
+            settings.engine_threads,
+            metrics.observe_batch,
+        )
         bodies = BodyReader(
             settings.max_body_bytes,
             settings.max_decoded_bytes,
             settings.body_timeout_s,
             ByteBudget(settings.max_held_bytes),
         )
-        return cls(settings, store, engine, bodies)
+        database = Database(settings.database)
+        jobs = JobTable(database, settings.max_jobs, settings.job_attempts)
+        rates = None
+        if settings.rate_per_minute:
+            rates = RateLimiter(settings.state / "rates", settings.rate_per_minute)
+        is_required = settings.auth == "required" or (
+            settings.auth == "auto" and not settings.is_local
+        )
+        access = Access(KeyTable(database), rates, is_required=is_required)
+        return cls(settings, store, engine, bodies, database, jobs, access, metrics)
+
+    def close(self) -> None:
+        """Stop the engine and close what is open."""
+        self.engine.close()
+        self.database.close()
+        if self.access.rates is not None:
+            self.access.rates.close()
 
     async def warm_up(self) -> None:
         """Forecast with the default model until it works; then the service is ready."""

@@ -309,8 +309,31 @@ class ModelStore:
                 version = str(max(numbers, default=0) + 1)
             if (parent / version).exists():
                 raise Problem(422, f"The model has a version {version!r} already.")
-            made.rename(parent / version)
+            self._move_in(made, parent / version)
         return f"{name}/{version}"
+
+    def _move_in(self, made: Path, place: Path) -> None:
+        """Rename a directory into its place, by way of a copy from another file system."""
+        if os.stat(made).st_dev == os.stat(self.root).st_dev:  # noqa: PTH116
+            made.rename(place)
+            return
+        copy = self.root / f".trash-{uuid.uuid4().hex}"
+        try:
+            shutil.copytree(made, copy)
+            copy.rename(place)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+
+    def find_made_by(self, name: str, job: str) -> str | None:
+        """Return the version of `name` that a job has published already."""
+        for version in self.versions(name):
+            try:
+                facts = _facts(self.root / name / version)
+            except CheckpointError:
+                continue
+            if facts["info"].get("job") == job:
+                return f"{name}/{version}"
+        return None
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ import numpy as np
 from service import logs
 from service.__main__ import parser
 from service.app import create_app
+from service.runner import runner_beside
 from service.server import serve
 from service.settings import Settings
 from tcn.errors import DataError
@@ -82,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {key: value for key, value in options.items() if value is not None}
     settings = Settings.from_environment(given)
     logs.configure(settings.log_format)
-    serve(create_app(settings, load_double, ("zero",)), settings)
+    with runner_beside(settings):
+        serve(create_app(settings, load_double, ("zero",)), settings)
     return 0
 
 

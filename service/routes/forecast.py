@@ -14,7 +14,7 @@ from service.schemas import ForecastRequest, parse_forecast
 from service.stamps import stamps
 from service.state import state_of
 
-router = new_router()
+router = new_router("read")
 
 LARGE_ANSWER = 20_000  # values; larger answers are written in a thread
 NUMBERS = {"type": "array", "items": {"type": ["number", "null"]}}

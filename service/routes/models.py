@@ -10,7 +10,8 @@ from service.errors import Problem, kind_of
 from service.routing import describe, json_response, new_router
 from service.state import state_of
 
-router = new_router()
+router = new_router("read")
+admin = new_router("admin")
 
 NAME = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
 NAME_PARAMETER = {"name": ("path", NAME)}
@@ -72,7 +73,7 @@ async def model(request: Request) -> Response:
     return json_response(described | {"versions": versions})
 
 
-@router.delete(
+@admin.delete(
     "/v1/models/{name}/{version}",
     **describe(
         "Delete a version of a model",
@@ -82,7 +83,7 @@ async def model(request: Request) -> Response:
         tag="models",
     ),
 )
-@router.delete(
+@admin.delete(
     "/v1/models/{name}",
     **describe(
         "Delete a model with all its versions",
@@ -99,7 +100,7 @@ async def delete_model(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.put(
+@admin.put(
     "/v1/aliases/{name}",
     **describe(
         "Let a name stand for a model",
@@ -130,7 +131,7 @@ async def put_alias(request: Request) -> Response:
     return json_response({"name": alias, "model": state.store.aliases()[alias]})
 
 
-@router.delete(
+@admin.delete(
     "/v1/aliases/{name}",
     **describe(
         "Delete an alias",

@@ -1,15 +1,19 @@
 """Health, limits and documentation."""
 
+import asyncio
 from pathlib import Path
 
 from fastapi import Request
 from starlette.responses import Response
 
+from service.errors import Problem
+from service.metrics import CONTENT_TYPE
 from service.routing import describe, json_response, new_router
 from service.settings import limits
 from service.state import state_of
 
-router = new_router()
+router = new_router("open")
+read = new_router("read")
 
 WEB = Path(__file__).parent.parent / "web"
 CONTENT_SECURITY_POLICY = (
@@ -40,20 +44,46 @@ async def live(_request: Request) -> Response:
 @router.get("/health/ready", **describe("May requests come?", answer=HEALTH, tag="operations"))
 async def ready(request: Request) -> Response:
     """Answer 200 once the default model has forecast, until the server drains."""
-    readiness = state_of(request).readiness
-    if readiness.is_ready:
-        return json_response({"status": "ready"})
+    state = state_of(request)
+    readiness = state.readiness
     reason = "The server is shutting down." if readiness.is_draining else readiness.reason
+    if readiness.is_ready:
+        try:
+            await asyncio.to_thread(state.database.check)
+        except Problem as problem:
+            reason = problem.detail
+        else:
+            return json_response({"status": "ready"})
     return json_response({"status": "not ready", "reason": reason}, status=503)
 
 
-@router.get(
+@read.get(
     "/v1/limits",
     **describe("The limits of this server", answer={"type": "object"}, tag="operations"),
 )
 async def show_limits(request: Request) -> Response:
     """List every limit that a request can meet."""
     return json_response(limits(state_of(request).settings))
+
+
+@read.get(
+    "/metrics",
+    **describe(
+        "Metrics for Prometheus",
+        answer={"type": "string"},
+        media_type="text/plain",
+        tag="operations",
+    ),
+)
+async def metrics(request: Request) -> Response:
+    """Return counters, times and gauges in the text format of Prometheus."""
+    state = state_of(request)
+    state.metrics.loaded_bytes.set(state.store.loaded_bytes)
+    try:
+        counts = await asyncio.to_thread(state.jobs.counts)
+    except Problem:
+        counts = []
+    return Response(state.metrics.render(counts), media_type=CONTENT_TYPE)
 
 
 @router.get("/docs", include_in_schema=False)

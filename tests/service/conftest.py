@@ -141,6 +141,7 @@ def start_server(folder: Path, module: str = "service.testing", **settings: Any)
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "error",
+        "TCN_RUNNER": "none",
         **{f"TCN_{key.upper()}": str(value) for key, value in settings.items()},
     }
     log = folder / "server.log"

@@ -1,0 +1,176 @@
+"""The database: SQLite beside the models, or PostgreSQL by URL, through SQLAlchemy Core.
+
+It is opened at its first use and again after a failure, so a server without a working database
+lives on, says so in its readiness, and forecasts. All calls block: routes make them in a thread.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.errors import Problem
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 5000
+
+metadata = sa.MetaData()
+
+schema_version = sa.Table(
+    "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("owner", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("version", sa.String(64)),
+    sa.Column("params", sa.Text, nullable=False),
+    sa.Column("progress", sa.Text),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("token", sa.Integer, nullable=False, default=0),
+    sa.Column("beats", sa.Integer, nullable=False, default=0),
+    sa.Column("runner", sa.String(128)),
+    sa.Column("is_cancel_asked", sa.Boolean, nullable=False, default=False),
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("owner", sa.String(32), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    sa.Column("job_id", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("scope", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+)
+
+streams = sa.Table(
+    "streams",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("owner", sa.String(32), nullable=False, index=True),
+    sa.Column("model", sa.String(129), nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False, default=0),
+    sa.Column("touched_at", sa.Float, nullable=False, index=True),
+)
+
+
+class Database:
+    """Connections to one database; its tables are made when they are missing."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file on this machine."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give a connection inside a transaction. Raises `Problem` 503 when the database fails."""
+        try:
+            with self._opened().begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise _unusable(error) from error
+
+    def check(self) -> None:
+        """Read and write nothing of value; raises `Problem` 503 when that is not possible."""
+        with self.begin() as connection:
+            connection.execute(sa.select(schema_version.c.version)).scalar()
+            connection.execute(sa.select(jobs.c.id).limit(1)).first()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _opened(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._open()
+            return self._engine
+
+    def _open(self) -> Engine:
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(self.url, pool_pre_ping=not self.is_sqlite, pool_timeout=10)
+        if self.is_sqlite:
+            sa.event.listen(engine, "connect", _configure_sqlite)
+            sa.event.listen(engine, "begin", _begin_immediate)
+        try:
+            with engine.begin() as connection:
+                if not self.is_sqlite:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(7236210)"))
+                metadata.create_all(connection)
+                _check_version(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+
+def _check_version(connection: Connection) -> None:
+    found = connection.execute(sa.select(schema_version.c.version)).scalar()
+    if found is None:
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+    elif found != SCHEMA_VERSION:
+        raise Problem(
+            503,
+            f"The database has schema {found}, this version needs {SCHEMA_VERSION}. Upgrade it.",
+        )
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: a lock taken later could fail in the middle."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _unusable(error: Exception) -> Problem:
+    reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0][:200]
+    logger.warning("The database cannot be used: %s", reason)
+    return Problem(503, f"The database cannot be used: {reason}.", headers={"retry-after": "5"})
