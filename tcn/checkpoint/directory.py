@@ -95,7 +95,7 @@ def write_checkpoint(
     was made. All of them JSON. tensors: the network's `state_dict`, finite, in float32, bfloat16,
     float16, float64 or int64.
     """
-    path = Path(directory)
+    path = Path(directory).resolve()
     _require_model_or_nothing(path)
     for name, tensor in tensors.items():
         if tensor.dtype not in _ALLOWED:

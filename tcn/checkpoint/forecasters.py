@@ -17,6 +17,7 @@ from tcn.series.conditions import Conditions
 
 BUNDLED = ("zero",)
 
+_ATTEMPTS = 5
 _STAMPS = ("created", "version", "parameters")
 
 
@@ -44,8 +45,8 @@ def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None 
 def load(path_or_name: Path | str) -> Forecaster:
     """Load a forecaster: the name of a bundled one ("zero"), or a directory that `save` wrote.
 
-    Raises CheckpointError, naming the file or tensor, for anything that is not a whole model.
-    Nothing is ever unpickled.
+    A model that is replaced meanwhile is read again. Raises CheckpointError, naming the file or
+    tensor, for anything that is not a whole model. Nothing is ever unpickled.
     """
     is_bundled = isinstance(path_or_name, str) and path_or_name in BUNDLED
     path = _bundled(str(path_or_name)) if is_bundled else Path(path_or_name)
@@ -54,6 +55,17 @@ def load(path_or_name: Path | str) -> Forecaster:
             f"No model at '{path}'. Give the directory of a saved model, or the name of a bundled "
             f"one: {', '.join(BUNDLED)}."
         )
+    for _ in range(_ATTEMPTS):
+        before = _identity(path)
+        try:
+            return _load(path)
+        except CheckpointError:
+            if _identity(path) == before:
+                raise
+    return _load(path)
+
+
+def _load(path: Path) -> Forecaster:
     checkpoint = read_checkpoint(path)
     config, network = _network(checkpoint)
     calibration, conditions = _extras(checkpoint)
@@ -66,6 +78,15 @@ def load(path_or_name: Path | str) -> Forecaster:
         calibration=calibration,
         conditions=conditions,
     )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What differs once another process has replaced the model in the middle of a load."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _bundled(name: str) -> Path:

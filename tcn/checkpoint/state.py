@@ -28,7 +28,7 @@ def save_state(path: Path | str, tensors: Mapping[str, Tensor], meta: Mapping[st
         text = json.dumps(dict(meta))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"The training state cannot be written as JSON: {error}.") from error
-    write_file(Path(path), save_tensors(own_copies(tensors), metadata={_KEY: text}))
+    write_file(Path(path).resolve(), save_tensors(own_copies(tensors), metadata={_KEY: text}))
 
 
 def load_state(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """A forecaster that was saved forecasts exactly what it did."""
 
 import json
+import threading
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -117,7 +118,10 @@ def test_an_unknown_model_says_what_may_be_given(tmp_path):
         (lambda c: c["config"].update(channels=10**9), r"channels must be .* got 1000000000"),
         (lambda c: c["config"].update(kernel=3), r"Unknown key 'kernel' in TCNConfig"),
         (lambda c: c.update(kind="os.system"), r"Unknown kind of network 'os\.system'"),
-        (lambda c: c["config"].update(channels=2048), r"has shape .*, but the config asks for .*2048"),
+        (
+            lambda c: c["config"].update(channels=2048),
+            r"has shape .*, but the config asks for .*2048",
+        ),
         (lambda c: c["config"].update(dilations=[1] * 64), r"missing: \['encoder"),
         (lambda c: c["config"].update(dilations=1), r"dilations must list"),
         (lambda c: c["config"].update(head=["quantile"]), r"is not valid"),
@@ -147,3 +151,30 @@ def test_saving_over_a_model_keeps_one_whole_model(tmp_path):
     tcn.save(forecaster(), tmp_path / "m")
     tcn.save(replace(forecaster(), manifest={"run": 2}), tmp_path / "m")
     assert tcn.load(tmp_path / "m").manifest["run"] == 2
+
+
+def test_a_model_that_is_replaced_again_and_again_can_be_loaded_at_any_time(tmp_path):
+    models = [replace(forecaster(), manifest={"run": run}) for run in range(2)]
+    tcn.save(models[0], tmp_path / "m")
+    is_done = threading.Event()
+
+    def replace_it() -> None:
+        for run in range(60):
+            tcn.save(models[run % 2], tmp_path / "m")
+        is_done.set()
+
+    writer = threading.Thread(target=replace_it)
+    writer.start()
+    n_loads = 0
+    while not is_done.is_set():
+        assert tcn.load(tmp_path / "m").manifest["run"] in (0, 1)
+        n_loads += 1
+    writer.join()
+    assert n_loads > 0
+    assert [item.name for item in tmp_path.iterdir()] == ["m"]
+
+
+def test_the_bundled_model_is_whole():
+    zero = tcn.load("zero")
+    assert zero.name == "zero"
+    assert zero.predict(panel(), 3).mean.shape == (2, 3)

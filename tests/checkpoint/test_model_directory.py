@@ -1,5 +1,6 @@
 """A saved model comes back bit for bit, and anything else is refused with a sentence."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -336,6 +339,37 @@ def test_a_model_reached_through_a_linked_directory_is_fine(tmp_path):
     save(tmp_path / "model")
     (tmp_path / "current").symlink_to(tmp_path / "model")
     assert read_checkpoint(tmp_path / "current").kind == "toy"
+
+
+def test_saving_through_a_link_replaces_the_model_it_leads_to(tmp_path):
+    save(tmp_path / "v1", toy(0))
+    (tmp_path / "current").symlink_to(tmp_path / "v1")
+    save(tmp_path / "current", toy(1))
+    assert torch.equal(load(tmp_path / "v1").conv.weight, toy(1).conv.weight)
+    assert (tmp_path / "current").is_symlink()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["current", "v1"]
+
+
+@settings(
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_a_model_damaged_anywhere_is_loaded_whole_or_refused(tmp_path, data):
+    path = save(tmp_path / "model")
+    name = data.draw(st.sampled_from([CONFIG_FILE, WEIGHTS_FILE, MANIFEST_FILE]))
+    content = bytearray((path / name).read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    length = data.draw(st.integers(0, 4))
+    content[at : at + length] = data.draw(st.binary(max_size=6))
+    (path / name).write_bytes(content)
+    if name != MANIFEST_FILE and data.draw(st.booleans()):
+        resign(path)
+    with contextlib.suppress(CheckpointError):
+        loaded = load(path)
+        assert all(torch.isfinite(tensor).all() for tensor in loaded.state_dict().values())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes")
