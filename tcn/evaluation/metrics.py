@@ -71,28 +71,30 @@ def mase(*, actual: Array, mean: Array, scale: Array) -> float:
 
 
 def quantile_loss(*, actual: Array, quantiles: Array, quantile_levels: Sequence[float]) -> Array:
-    """2 |(y - q) (1[y <= q] - level)| at every point and level, (N, H, Q)."""
-    levels = np.asarray(quantile_levels, np.float64)
-    if quantiles.shape != (*actual.shape, len(levels)):
+    """2 |(y - q) (1[y <= q] - level)| at every point, averaged over the levels, (N, H)."""
+    if quantiles.shape != (*actual.shape, len(quantile_levels)):
         raise DataError(
-            f"Actual values {actual.shape} and {len(levels)} quantile levels need quantiles "
-            f"{(*actual.shape, len(levels))}, got {quantiles.shape}."
+            f"Actual values {actual.shape} and {len(quantile_levels)} quantile levels need "
+            f"quantiles {(*actual.shape, len(quantile_levels))}, got {quantiles.shape}."
         )
-    error = actual[:, :, None] - quantiles
-    return 2.0 * np.maximum(levels * error, (levels - 1.0) * error)
+    total = np.zeros(actual.shape)
+    for index, level in enumerate(quantile_levels):
+        error = actual - quantiles[:, :, index]
+        total += np.maximum(level * error, (level - 1.0) * error)
+    return total * (2.0 / len(quantile_levels))
 
 
 def pinball(*, actual: Array, quantiles: Array, quantile_levels: Sequence[float]) -> float:
     """Mean pinball loss over points and levels: half of the mean `quantile_loss`."""
     loss = quantile_loss(actual=actual, quantiles=quantiles, quantile_levels=quantile_levels)
-    return 0.5 * _mean(loss.mean(axis=2), actual)
+    return 0.5 * _mean(loss, actual)
 
 
 def wql(*, actual: Array, quantiles: Array, quantile_levels: Sequence[float]) -> float:
-    """Weighted quantile loss: sum of `quantile_loss` by the sum of |y|, mean over levels."""
+    """Weighted quantile loss: sum of `quantile_loss` by the sum of |y|."""
     loss = quantile_loss(actual=actual, quantiles=quantiles, quantile_levels=quantile_levels)
     size = _mean(np.abs(actual), actual)
-    return _mean(loss.mean(axis=2), actual) / size if size > 0 else float("nan")
+    return _mean(loss, actual) / size if size > 0 else float("nan")
 
 
 def sql(
@@ -100,7 +102,7 @@ def sql(
 ) -> float:
     """Scaled quantile loss: per series, divided by `scale`, then over series."""
     loss = quantile_loss(actual=actual, quantiles=quantiles, quantile_levels=quantile_levels)
-    return _scaled_mean(loss.mean(axis=2), actual, scale)
+    return _scaled_mean(loss, actual, scale)
 
 
 def coverage(*, actual: Array, lower: Array, upper: Array) -> float:

@@ -136,7 +136,7 @@ def test_scaled_quantile_loss_is_that_of_each_series_by_its_scale():
         np.nanmean(
             metrics.quantile_loss(
                 actual=actual[i : i + 1], quantiles=quantiles[i : i + 1], quantile_levels=LEVELS
-            ).mean(axis=2)
+            )
         )
         / scale[i]
         for i in range(len(actual))
