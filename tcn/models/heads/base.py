@@ -4,9 +4,12 @@ A head knows nothing of the backbone, of scaling or of time. Its first raw outpu
 networks add their drafts to that one.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+
+FIRST_SCALE = 0.6  # standard deviation that a new network's forecasts have, in z units
 
 
 class Head(nn.Module, ABC):
@@ -28,3 +31,8 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> Tensor:
         """Quantiles at `levels`, ascending along the last axis."""
+
+
+def softplus_offset(value: float) -> float:
+    """What softplus turns into `value`."""
+    return math.log(math.expm1(value))

@@ -5,17 +5,17 @@ from torch import Tensor, nn
 
 from tcn.config import DEFAULT_QUANTILE_LEVELS, require_quantile_levels
 from tcn.errors import ConfigError
-from tcn.models.heads.base import Head
-
-_FIRST_SPREAD = 0.6
+from tcn.models.heads.base import FIRST_SCALE, Head
 
 
 class QuantileHead(Head):
     r"""A median and positive steps away from it: non-crossing by construction.
 
     With levels $q_1 < \dots < q_Q$ and the median at index $c$, quantile $c + j$ is the median plus
-    the sum of $j$ softplus increments, and likewise below. Trained by the pinball loss, the mean over
-    levels of $2 \max(\tau e, (\tau - 1) e)$ with $e$ = target - quantile (Koenker and Bassett 1978).
+    the sum of $j$ softplus increments, and likewise below. Trained by the pinball loss, the mean
+    over levels of $2 \max(\tau e, (\tau - 1) e)$ with $e$ = target - quantile (Koenker and Bassett
+    1978).
+
     Levels that were not trained are interpolated linearly in the normal quantile of the level, and
     extrapolated the same way (Gaussian tails beyond the last trained level).
 
@@ -24,6 +24,9 @@ class QuantileHead(Head):
     >>> QuantileHead((0.1, 0.5, 0.9)).quantiles(torch.zeros(3), (0.1, 0.5, 0.9)).shape
     torch.Size([3])
     """
+
+    tau: Tensor
+    offset: Tensor
 
     def __init__(self, levels: tuple[float, ...] = DEFAULT_QUANTILE_LEVELS) -> None:
         super().__init__()
@@ -35,7 +38,7 @@ class QuantileHead(Head):
         self.n_below = levels.index(0.5)
         tau = torch.tensor(levels)
         probits = torch.special.ndtri(tau.double())
-        gaps = _FIRST_SPREAD * probits.diff()
+        gaps = FIRST_SCALE * probits.diff()
         self.register_buffer("tau", tau, persistent=False)
         self.register_buffer("offset", torch.log(torch.expm1(gaps)).float(), persistent=False)
 
@@ -61,7 +64,8 @@ class QuantileHead(Head):
         if levels == self.levels:
             return quantiles
         weights = interpolation_weights(self.levels, levels)
-        return quantiles @ weights.to(quantiles)
+        between: Tensor = (quantiles @ weights.to(quantiles)).cummax(dim=-1).values
+        return between  # sums round differently: where two should be equal, one may be below
 
     def _level_weights(self) -> Tensor:
         tau = torch.tensor(self.levels, dtype=torch.float64)
