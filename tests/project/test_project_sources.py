@@ -87,6 +87,12 @@ def test_links_between_pages_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_index_leads_to_every_page():
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = (ROOT / "docs").glob("*.md")
+    assert not [page.name for page in pages if f"({page.name})" not in index + "(index.md)"]
+
+
 def test_make_shows_every_target_and_the_pages_name_no_other():
     done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
     targets = set(re.findall(r"make ([a-z-]+) - ", done.stdout))
