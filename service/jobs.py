@@ -7,6 +7,7 @@ stand still for long enough by its own monotonic clock may take the job. No cloc
 between processes, so a clock that jumps does no harm.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from service.errors import Problem
 ACTIVE = ("pending", "running")
 ENDED = ("succeeded", "failed", "cancelled")
 EVERYONE = None
+
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +345,8 @@ def _refuse_taken(connection: Connection, model: str, version: str | None) -> No
 
 
 def _read(connection: Connection, job_id: str) -> Job:
+    if not _ID.fullmatch(job_id):
+        raise unknown_job()
     row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
     if row is None:
         raise unknown_job()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +32,8 @@ from service.trainer import EXIT_INTERRUPTED, EXIT_MEMORY, EXIT_REFUSED, MADE, R
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.1
+TRAINER = (sys.executable, "-P", "-m", "service.trainer")
+POLL_S = 0.05
 BEAT_S = 0.5
 IDLE_S = 0.5
 REAP_S = 2.0
@@ -42,8 +43,9 @@ GRACE_S = 3.0
 class Runner:
     """Runs jobs until it is told to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, trainer: Sequence[str] = TRAINER) -> None:
         self.settings = settings
+        self.trainer = trainer
         self.name = f"{socket.gethostname()}:{os.getpid()}:{_started_at(os.getpid())}"
         self.table = JobTable(Database(settings.database), settings.max_jobs, settings.job_attempts)
         self.store = ModelStore(settings.store, load_forecaster, bundled_models())
@@ -160,7 +162,7 @@ class _Execution:
         threads = str(self.settings.job_threads)
         limits = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "service.trainer", str(self.directory)],
+            [*self.runner.trainer, str(self.directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | limits,

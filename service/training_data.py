@@ -146,7 +146,8 @@ def _build(
 def panel_of_series(body: Mapping[str, Any], settings: Settings) -> Panel:
     """Return the panel of a JSON body. Raises `Problem` 422 that names the places."""
     report = Report()
-    series = parse_series_list(body, 1, settings, report)
+    fields = {key: body[key] for key in ("series", "freq", "tz") if key in body}
+    series = parse_series_list(fields, 1, settings, report)
     report.raise_if_any()
     keys = {panel_key(item) for item in series}
     if len(keys) > 1:

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,3 +197,31 @@ def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         if item.process.poll() is None:
             item.process.kill()
             item.process.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of its own, where the programs are installed; or TEST_POSTGRES_URL."""
+    if "TEST_POSTGRES_URL" in os.environ:
+        yield os.environ["TEST_POSTGRES_URL"]
+        return
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    if not programs or shutil.which("runuser") is None:
+        pytest.skip("PostgreSQL is not installed here")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    as_user = []
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    pg_ctl = [*as_user, str(programs[-1]), "-D", str(folder / "data"), "-s", "-w"]
+
+    def call(*arguments: str) -> None:
+        subprocess.run([*pg_ctl, *arguments], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+    call("initdb", "-o", "-A trust -U tester --no-sync")
+    call("start", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=")
+    try:
+        yield f"postgresql+psycopg://tester@/postgres?host={folder}"
+    finally:
+        call("stop", "-m", "immediate")
+        shutil.rmtree(folder)
