@@ -1,4 +1,7 @@
-"""`python -m service`: serve forecasts over HTTP. Options win over `TCN_` variables."""
+"""`python -m service`: serve forecasts over HTTP. Options win over `TCN_` variables.
+
+`python -m service keys` makes, lists and revokes keys.
+"""
 
 import argparse
 import sys
@@ -10,10 +13,15 @@ from tcn.errors import TcnError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; 2 is a user's mistake."""
-    options = vars(parser().parse_args(arguments))
-    given = {key: value for key, value in options.items() if value is not None}
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["keys"]:
+        from service.keys import main as keys
+
+        return keys(given[1:])
+    options = vars(parser().parse_args(given))
+    overrides = {key: value for key, value in options.items() if value is not None}
     try:
-        return run(Settings.from_environment(given))
+        return run(Settings.from_environment(overrides))
     except TcnError as error:
         sys.stderr.write(f"{error}\n")
     except OSError as error:
