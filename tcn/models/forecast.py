@@ -1,10 +1,12 @@
 """The forecasting network: causal encoder over patches, head over (origin, step) pairs."""
 
-import torch
+from typing import Any
+
 from torch import Tensor, nn
 
 from tcn.config import TCNConfig, WaveNetConfig
-from tcn.layers import CausalConv1d, PreNormBlock, StreamLayer, StreamSequential
+from tcn.layers import CausalConv1d, Condition, PreNormBlock, StreamLayer, StreamSequential
+from tcn.models.gated_encoder import GatedEncoder
 from tcn.models.heads import Head, build_head
 from tcn.models.inputs import NetworkInputs
 from tcn.models.step_head import StepHead
@@ -50,10 +52,11 @@ class ForecastNetwork(nn.Module):
     def forward(self, inputs: NetworkInputs, origins: Tensor | None = None) -> Tensor:
         """Raw outputs at `origins` (N, O), indices of patches; None is the newest patch alone."""
         patches = self.patches(inputs.features)
+        condition = self._condition(inputs)
         if origins is None:
-            states = self.encoder.last(patches, 1).transpose(1, 2)
+            states = self.encoder.last(patches, 1, *condition).transpose(1, 2)
         else:
-            hidden = self.encoder(patches).transpose(1, 2)
+            hidden = self.encoder(patches, *condition).transpose(1, 2)
             states = hidden.gather(1, origins[:, :, None].expand(-1, -1, hidden.shape[2]))
         head: Tensor = self.step_head(self.norm(states), inputs)
         return head
@@ -68,30 +71,30 @@ class ForecastNetwork(nn.Module):
         embedded: Tensor = self.stem(steps.transpose(1, 2))
         return embedded
 
+    def _condition(self, inputs: NetworkInputs) -> tuple[Condition, ...]:
+        """What the encoder is told beside the series: static covariates, inside WaveNet's gates."""
+        if isinstance(self.encoder, GatedEncoder) and self.encoder.is_conditioned:
+            return (Condition(inputs.static),)
+        return ()
 
-def _build_encoder(config: ForecastConfig) -> StreamLayer[tuple[object, ...]]:
+
+def _build_encoder(config: ForecastConfig) -> StreamLayer[tuple[Any, ...]]:
     if isinstance(config, WaveNetConfig):
-        from tcn.layers import GatedBlock
-
-        return StreamSequential(
-            [
-                GatedBlock(
-                    config.channels,
-                    kernel_size=config.kernel_size,
-                    dilation=dilation,
-                )
-                for dilation in config.dilations
-            ]
+        return GatedEncoder(
+            config.channels,
+            config.hidden_channels,
+            config.kernel_size,
+            config.dilations,
+            n_static=len(config.static_covariates),
+            dropout=config.dropout,
         )
     return StreamSequential(
-        [
-            PreNormBlock(
-                config.channels,
-                config.hidden_channels,
-                config.kernel_size,
-                dilation,
-                dropout=config.dropout,
-            )
-            for dilation in config.dilations
-        ]
+        PreNormBlock(
+            config.channels,
+            config.hidden_channels,
+            config.kernel_size,
+            dilation,
+            dropout=config.dropout,
+        )
+        for dilation in config.dilations
     )
