@@ -49,7 +49,7 @@ class Forecaster:
     name: str = "model"
     manifest: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
-    conditions: Conditions = Conditions()
+    conditions: Conditions = field(default_factory=Conditions)
 
     def predict(
         self,
@@ -63,25 +63,25 @@ class Forecaster:
     ) -> Forecast:
         """Forecast the next `horizon` steps of every series.
 
-        `season_length` overrides the panel's, the config's, that of the frequency and the detected
-        one, in this order. Each answer is the same whatever other series are in the panel, to
-        rounding. Raises DataError for a series without a single value, ConfigError for a horizon or
-        level that is not allowed.
+        The cycle is `season_length`, or else the config's, or the panel's, or that of the
+        frequency, or one found in the values. Missing values at the start are ignored. Each answer
+        is the same whatever other series are in the panel, to rounding. Raises DataError for a
+        series without a single value in the context, ConfigError for a horizon or level that is not
+        allowed.
         """
         steps = _checked_horizon(self.config.horizon if horizon is None else horizon)
         levels = tuple(float(level) for level in quantile_levels)
         require_quantile_levels(levels)
         self.conditions.check(panel, steps)
-        _require_values(panel)
-        seasons = self._seasons(panel, season_length)
+        panel = panel.last(self.config.context_length)
+        ages = _ages(panel, self.config.context_length)
+        seasons = self._seasons(panel, ages, season_length)
         mean = np.empty((len(panel), steps))
         quantiles = np.empty((len(panel), steps, len(levels)))
         done = 0
         patch = self.config.patch_length
-        longest = -(-self.config.context_length // patch)
-        counts = -(-panel.lengths // patch)
-        groups = np.minimum(counts, longest)
-        for rows, n_patches in batches_by_length(groups, groups, batch_size, longest):
+        counts = -(-ages // patch)
+        for rows, n_patches in batches_by_length(counts, counts, batch_size, int(counts.max())):
             batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
             mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
             done += len(rows)
@@ -98,11 +98,13 @@ class Forecaster:
             frame_kind=panel.frame_kind,
         )
 
-    def _seasons(self, panel: Panel, season_length: int | None) -> NDArray[np.int64]:
+    def _seasons(
+        self, panel: Panel, ages: NDArray[np.int64], season_length: int | None
+    ) -> NDArray[np.int64]:
         """Cycle of each series; one that was not seen whole is not used."""
-        recent = panel.last(self.config.context_length)
-        seasons = seasons_of(recent, season_length or self.config.season_length)
-        return np.where(recent.lengths > seasons, seasons, 1).astype(np.int64)
+        given = self.config.season_length if season_length is None else season_length
+        seasons = seasons_of(panel, given)
+        return np.where(ages > seasons, seasons, 1).astype(np.int64)
 
     def _batch(
         self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
@@ -113,7 +115,7 @@ class Forecaster:
             season=torch.from_numpy(seasons),
             panel=panel,
             rows=rows,
-            low=_lower_bound(panel, rows, values),
+            low=_lower_bound(values),
         )
 
     def _predict_batch(
@@ -231,10 +233,11 @@ def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:
     left = np.floor(position).astype(np.int64)
     right = np.minimum(left + 1, size - 1)
     share = position - left
-    return sample[..., left] * (1.0 - share) + sample[..., right] * share
+    between: Array = sample[..., left] * (1.0 - share) + sample[..., right] * share
+    return between
 
 
-def _lower_bound(panel: Panel, rows: NDArray[np.int64], values: Array) -> Array:
+def _lower_bound(values: Array) -> Array:
     lowest = np.nanmin(np.where(np.isnan(values), np.inf, values), axis=1)
     return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
 
@@ -247,13 +250,20 @@ def _checked_horizon(horizon: int) -> int:
     return int(horizon)
 
 
-def _require_values(panel: Panel) -> None:
+def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:
+    """Points of each series from the first that was observed; DataError where none was."""
     if len(panel) == 0:
         raise DataError("The panel has no series. Give at least one series with one value.")
-    seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
-    empty = np.flatnonzero(seen[panel.offsets[1:]] == seen[panel.offsets[:-1]])
+    seen = np.flatnonzero(~np.isnan(panel.values))
+    first = np.append(seen, len(panel.values))[np.searchsorted(seen, panel.offsets[:-1])]
+    empty = np.flatnonzero(first >= panel.offsets[1:])
     if empty.size:
+        i = int(empty[0])
+        is_cut = panel.lengths[i] == context_length
+        where = f" in its newest {context_length} points, all that this model reads" * is_cut
         raise DataError(
-            f"Series {str(panel.ids[empty[0]])!r} has no observed value. "
+            f"Series {str(panel.ids[i])!r} has no observed value{where}. "
             "Give at least one number, or leave the series out."
         )
+    ages: NDArray[np.int64] = panel.offsets[1:] - first
+    return ages
