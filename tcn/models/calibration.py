@@ -1,5 +1,6 @@
 """Split-conformal shifts of quantiles, found on windows that were not trained on."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def fit_calibration(
     scores = (target[..., None] - quantiles) / width.clamp_min(SMALLEST_SPREAD)[..., None]
     edges = sorted({round(horizon * part / parts) for part in range(parts + 1)})
     rows = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         seen = weight[:, start:stop] > 0
         rows.append(_part_shifts(scores[:, start:stop][seen], levels))
     return Calibration(levels, tuple(edges[1:-1]), tuple(rows))
@@ -89,6 +90,6 @@ def _part_shifts(scores: Tensor, levels: tuple[float, ...]) -> tuple[float, ...]
     ordered = scores.sort(dim=0).values
     shifts = []
     for column, level in enumerate(levels):
-        rank = min(max(int(round(level * (n + 1))) - 1, 0), n - 1)
+        rank = min(max(round(level * (n + 1)) - 1, 0), n - 1)
         shifts.append(float(ordered[rank, column]))
     return tuple(shifts)

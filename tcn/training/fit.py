@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from tcn.checkpoint import load
-from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
+from tcn.config import DEFAULT_QUANTILE_LEVELS, TCNConfig, TrainConfig, WaveNetConfig
 from tcn.errors import ConfigError
 from tcn.forecaster import Forecaster
-from tcn.models.calibration import Calibration, fit_calibration
+from tcn.models.calibration import HIGH, LOW, Calibration, fit_calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
 from tcn.series.conditions import Conditions
@@ -59,7 +59,8 @@ def fit(
     run keeps its state, so that it goes on after an interruption. progress: receives dictionaries
     with step, steps, loss, score, best.
 
-    Raises ConfigError where `config` does not fit `start`, DataError where the series are too short.
+    Raises ConfigError where `config` does not fit `start`, DataError where the series are too
+    short, CheckpointError where the state in `directory` belongs to another run.
     """
     settings = train_config or TrainConfig()
     begin = _starting_point(start)
@@ -148,7 +149,8 @@ def _calibrate(
     network: ForecastNetwork, held_back: list[tuple[NetworkInputs, Targets]]
 ) -> Calibration:
     head = network.distribution
-    levels = getattr(head, "levels", None) or TCNConfig().quantile_levels
+    trained = getattr(head, "levels", None) or DEFAULT_QUANTILE_LEVELS
+    levels = tuple(sorted({*trained, LOW, HIGH}))
     with torch.inference_mode():
         quantiles = [head.quantiles(network(inputs)[:, 0], levels) for inputs, _ in held_back]
     target = torch.cat([targets.values[:, 0] for _, targets in held_back])
