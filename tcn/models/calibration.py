@@ -29,9 +29,7 @@ class Calibration:
     bounds: tuple[int, ...]
     values: tuple[tuple[float, ...], ...]
 
-    def shifts(
-        self, head: Head, raw: Tensor, levels: tuple[float, ...], first_step: int
-    ) -> Tensor:
+    def shifts(self, head: Head, raw: Tensor, levels: tuple[float, ...], first_step: int) -> Tensor:
         """What to add to quantiles at `levels`; raw (N, H, n_raw), output (N, H, levels)."""
         low, high = head.quantiles(raw, (LOW, HIGH)).unbind(-1)
         steps = torch.arange(first_step, first_step + raw.shape[-2])

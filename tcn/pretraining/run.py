@@ -133,8 +133,9 @@ def pretrain(
     The run in `directory` goes on where its last checkpoint stands. `initial` gives the weights to
     start from. `report` receives step and loss every hundred steps.
     """
-    torch.manual_seed(config.seed)  # noqa: TID251 - weights of a fresh network follow the seed
-    network = ForecastNetwork(network_config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # noqa: TID251 - weights of a fresh network follow the seed
+        network = ForecastNetwork(network_config)
     if initial is not None:
         network.load_state_dict(initial.state_dict())
     dtype = training_dtype(config.precision)

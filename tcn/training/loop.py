@@ -4,8 +4,8 @@
     now and then:    score the averaged weights; keep the best; stop when they stay behind
     every minutes:   write where it stands, so that a killed run goes on exactly there
 
-A batch depends on its step number alone and the random state is set from (seed, step), so a run that
-was killed and resumed takes the same steps as one that was not: equal bit for bit on a CPU.
+A batch depends on its step number alone and the random state is set from (seed, step), so a run
+that was killed and resumed takes the same steps as one that was not: equal bit for bit on a CPU.
 """
 
 import time
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tcn.checkpoint import load_state, save_state
 from tcn.errors import CheckpointError
 from tcn.training.averaging import MovingAverage
+from tcn.training.interrupts import interrupts_held
 
 Batch = TypeVar("Batch")
 Report = Callable[[dict[str, Any]], None]
@@ -61,16 +62,23 @@ class LoopSettings:
 
 @dataclass
 class Progress:
-    """Where a run stands; goes into its checkpoint as JSON."""
+    """Where a run stands; goes into its checkpoint as JSON.
+
+    loss_sum, counted: over the steps since the last evaluation. stale: evaluations without gain.
+    """
 
     step: int = 0
     best_score: float | None = None
     best_step: int = 0
     stale: int = 0
+    loss_sum: float = 0.0
+    counted: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def warmup_then_linear(peak: float, warmup: int, steps: int, hold: float = 0.0) -> Callable[[int], float]:
+def warmup_then_linear(
+    peak: float, warmup: int, steps: int, hold: float = 0.0
+) -> Callable[[int], float]:
     """Rises to `peak` over `warmup` steps, stays for the share `hold`, then falls to zero."""
 
     def learning_rate(step: int) -> float:
@@ -107,24 +115,32 @@ def train(
 
 
 def _steps(run: "Run", task: Task[Batch], report: Report) -> None:
-    settings, progress = run.settings, run.progress
-    loss_sum, counted, saved = torch.zeros(()), 0, time.monotonic()
-    if progress.step == 0 and task.score is not None:
+    settings, progress, saved = run.settings, run.progress, time.monotonic()
+    if progress.best_score is None and progress.step == 0 and task.score is not None:
         run.keep_best(_score(run, task.score))
-    while progress.step < settings.steps and progress.stale < settings.patience:
-        loss_sum += run.take_step(task)
-        counted += 1
-        if progress.step % settings.evaluate_every == 0 or progress.step == settings.steps:
-            entry: dict[str, Any] = {"step": progress.step, "loss": float(loss_sum) / counted}
-            if task.score is not None:
-                entry["score"] = _score(run, task.score)
-                run.keep_best(entry["score"])
-            progress.history.append(entry)
-            report({**entry, "steps": settings.steps, "best": progress.best_score})
-            loss_sum, counted = torch.zeros(()), 0
-        if time.monotonic() - saved > settings.checkpoint_seconds and counted == 0:
+    while True:
+        if run.is_evaluation_due:
+            _evaluate(run, task.score, report)
+        if progress.step >= settings.steps or progress.stale >= settings.patience:
+            return
+        run.take_step(task)
+        if time.monotonic() - saved > settings.checkpoint_seconds:
             run.save()
             saved = time.monotonic()
+
+
+def _evaluate(run: "Run", score: Callable[[], float] | None, report: Report) -> None:
+    """Score the averaged weights, keep them if they are the best, and report."""
+    progress = run.progress
+    entry: dict[str, Any] = {"step": progress.step, "loss": progress.loss_sum / progress.counted}
+    if score is not None:
+        entry["score"] = _score(run, score)
+    with interrupts_held():
+        if score is not None:
+            run.keep_best(entry["score"])
+        progress.history.append(entry)
+        progress.loss_sum, progress.counted = 0.0, 0
+    report({**entry, "steps": run.settings.steps, "best": progress.best_score})
 
 
 def _score(run: "Run", score: Callable[[], float]) -> float:
@@ -146,8 +162,15 @@ class Run:
             parameter_groups(network, settings.weight_decay), betas=settings.betas, fused=True
         )
 
-    def take_step(self, task: Task[Batch]) -> Tensor:
-        """One optimiser step; returns its loss. A step whose gradients are not finite is left out."""
+    @property
+    def is_evaluation_due(self) -> bool:
+        """Whether the run stands where it is evaluated, and was not yet."""
+        step, settings = self.progress.step, self.settings
+        is_there = step % settings.evaluate_every == 0 or step == settings.steps
+        return is_there and self.progress.counted > 0
+
+    def take_step(self, task: Task[Batch]) -> None:
+        """One optimiser step; one whose gradients are not finite is left out."""
         step, settings = self.progress.step, self.settings
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate(step)
@@ -158,11 +181,13 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-        self.progress.step += 1
-        self.average.update(self.network, self.progress.step)
-        return loss.detach()
+        with interrupts_held():
+            if torch.isfinite(norm):
+                self.optimiser.step()
+            self.progress.step += 1
+            self.progress.counted += 1
+            self.progress.loss_sum += float(loss.detach())
+            self.average.update(self.network, self.progress.step)
 
     def keep_best(self, score: float) -> None:
         """Remember the averaged weights if they are the best so far."""
@@ -223,12 +248,13 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 def averaged(network: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
     """The network in eval mode with other weights for a while."""
     own = {name: value.detach().clone() for name, value in network.named_parameters()}
-    _set_weights(network, weights)
-    network.eval()
     try:
+        _set_weights(network, weights)
+        network.eval()
         yield
     finally:
-        _set_weights(network, own)
+        with interrupts_held():
+            _set_weights(network, own)
 
 
 @torch.no_grad()

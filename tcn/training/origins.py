@@ -79,9 +79,7 @@ def weighted_loss(head: Head, raw: Tensor, targets: Targets) -> Tensor:
     return losses.sum() / targets.weights.count_nonzero().clamp_min(1)
 
 
-def random_origins(
-    generator: torch.Generator, first: Tensor, stop: Tensor, count: int
-) -> Tensor:
+def random_origins(generator: torch.Generator, first: Tensor, stop: Tensor, count: int) -> Tensor:
     """`count` patch indices in [first, stop) of each window, spread over that range.
 
     first, stop: (N,) int64; a range that is empty gives `first` alone. Output (N, count).
@@ -93,7 +91,10 @@ def random_origins(
 
 
 def random_steps(generator: torch.Generator, room: Tensor, count: int, furthest: int) -> Tensor:
-    """`count` steps in [1, min(room, furthest)] of each origin; room (N, O), output (N, O, count)."""
+    """`count` steps in [1, min(room, furthest)] of each origin.
+
+    room: (N, O). Output (N, O, count).
+    """
     reach = room.clamp(1, furthest)[:, :, None]
     draw = torch.rand(*room.shape, count, generator=generator)
     return 1 + torch.minimum((draw * reach).long(), reach - 1)
