@@ -1,6 +1,7 @@
 """Columns of an arrow table as arrays of numbers, times, categories and series codes."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,15 @@ class Table:
     time_format: str | None = None
     parsed: dict[str, Parsed] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Column names, in order."""
         return [str(name) for name in self.arrow.column_names]
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Where each column is; of two with one name, the first."""
+        return {name: i for i, name in reversed(list(enumerate(self.names)))}
 
     @property
     def n_rows(self) -> int:
@@ -49,10 +55,9 @@ class Table:
             )
         if parsed.is_bad.any():
             row = int(np.argmax(parsed.is_bad))
-            hint = "a number, or an empty cell where it is missing"
             raise DataError(
                 f"Column {name!r}, {self._row(row)}: {self._cell(name, row)!r} is not a number. "
-                f"Give {hint}."
+                f"Give a finite number, or an empty cell where the value is missing."
             )
         is_infinite = np.isinf(parsed.values)
         if is_infinite.any():
@@ -91,20 +96,24 @@ class Table:
         try:
             return self._read_times(column)
         except BadCell as bad:
-            row = bad.index
             raise DataError(
-                f"Column {name!r}, {self._row(row)}: {bad.reason}. Give one time format in the "
-                f"whole column, such as 2024-01-31, or pass time_format=."
+                f"Column {name!r}, {self._row(bad.index)}: {bad.reason}. {_hint(bad.reason)}"
             ) from None
 
     def codes(self, name: str) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
         """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
+        import pyarrow.compute as pc
         import pyarrow.types as is_type
 
         column = self._column(name)
+        if is_type.is_string(column.type) or is_type.is_large_string(column.type):
+            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
         if column.null_count:
             row = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
-            raise DataError(f"Column {name!r}, {self._row(row)}: the series id is missing.")
+            raise DataError(
+                f"Column {name!r}, {self._row(row)}: the series id is missing. "
+                f"Fill it in, or leave the row out."
+            )
         codes, uniques = _encoded(column)
         if is_type.is_floating(column.type) and np.all(uniques == np.floor(uniques)):
             uniques = uniques.astype(np.int64)
@@ -139,7 +148,7 @@ class Table:
         import pyarrow as pa
         import pyarrow.types as is_type
 
-        column = self.arrow.column(name).combine_chunks()
+        column = self.arrow.column(self.place[name]).combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = (
                 pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -173,8 +182,16 @@ class Table:
         return f"row {row + self.first_row}"
 
     def _cell(self, name: str, row: int) -> str:
-        text = str(self.arrow.column(name)[row].as_py())
+        text = str(self.arrow.column(self.place[name])[row].as_py())
         return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _hint(reason: str) -> str:
+    if "outside the years" in reason:
+        return "Use whole numbers as times for such years."
+    if "is missing" in reason:
+        return "Fill it in, or leave the row out."
+    return "Give one time format in the whole column, such as 2024-01-31, or pass time_format=."
 
 
 def _is_number(kind: Any) -> bool:

@@ -22,7 +22,7 @@ from tcn.series.source import Source
 File = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
 
 DELIMITERS = (",", ";", "\t", "|")
-MAX_COLUMNS = 100_000
+MAX_COLUMNS = 10_000
 _ARCHIVES = {
     b"PK\x03\x04": "a zip archive or an Excel file",
     b"\x1f\x8b": "a gzip archive",
@@ -228,6 +228,7 @@ def _read_text_table(
     _check_quotes(raw)
     first, second = _first_lines(raw)
     delimiter = delimiter or _delimiter(first, second)
+    _check_width(first, delimiter)
     header = _split(first, delimiter)
     has_header = not all(_is_data(cell) for cell in header)
     names = _names(header) if has_header else _invented_names(header)
@@ -306,12 +307,14 @@ def _row_at(raw: bytes, position: int) -> int:
 def _first_lines(raw: bytes) -> tuple[str, str]:
     """The header, which may have quoted line breaks, and the line after it."""
     lines: list[str] = []
-    open_line = ""
-    for line in io.BytesIO(raw.replace(b"\r\n", b"\n") if len(raw) < 1_000_000 else raw):
-        open_line += line.decode()
-        if open_line.count('"') % 2 == 0 and open_line.strip():
-            lines.append(open_line.rstrip("\r\n"))
-            open_line = ""
+    parts: list[bytes] = []
+    n_quotes = 0
+    for part in io.BytesIO(raw):
+        parts.append(part)
+        n_quotes += part.count(b'"')
+        if n_quotes % 2 == 0 and b"".join(parts).strip():
+            lines.append(b"".join(parts).decode().rstrip("\r\n"))
+            parts = []
         if len(lines) == 2:
             break
     return lines[0], lines[1] if len(lines) > 1 else ""
@@ -326,6 +329,15 @@ def _delimiter(first: str, second: str) -> str:
         agreed.pop(",", None)
     some = agreed or {mark: n[0] for mark, n in counts.items() if n[0]}
     return max(some, key=lambda mark: some[mark]) if some else ","
+
+
+def _check_width(header: str, delimiter: str) -> None:
+    n_columns = header.count(delimiter) + 1
+    if n_columns > MAX_COLUMNS:
+        raise DataError(
+            f"The first row has {n_columns:,} cells, at most {MAX_COLUMNS:,} columns can be read. "
+            f"Use a long table with the columns unique_id, ds, y and one row a value."
+        )
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -343,11 +355,6 @@ def _names(header: list[str]) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         raise DataError(f"The header has {twice[0]!r} twice. Give every column its own name.")
-    if len(names) > MAX_COLUMNS:
-        raise DataError(
-            f"The header has {len(names):,} columns, at most {MAX_COLUMNS:,} can be read. "
-            f"Use a long table with the columns unique_id, ds, y."
-        )
     return [name or f"unnamed_{i + 1}" for i, name in enumerate(names)]
 
 

@@ -139,8 +139,8 @@ class Frequency:
 
     def _shift_fixed(self, stamps: Stamps, steps: NDArray[np.int64]) -> Stamps:
         if steps.size and stamps.size:
-            farthest = int(np.abs(stamps.astype(np.int64)).max())
-            if farthest + int(np.abs(steps).max()) * self.size > np.iinfo(np.int64).max:
+            reached = stamps.astype(np.float64) + steps * float(self.size)
+            if np.abs(reached).max() > np.iinfo(np.int64).max:
                 raise _out_of_range(self.name)
         moved: Stamps = stamps + (steps * np.int64(self.size)).astype("timedelta64[ns]")
         _check_range(moved.astype("datetime64[D]"), self.name)

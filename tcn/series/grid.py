@@ -92,7 +92,7 @@ def assemble(
     times = _utc_times(rows, tz)
     is_inferred = freq is None and times is not None
     if freq is None and times is not None:
-        freq = infer_frequency(rows.codes, times, rows.ids, tz)
+        freq = _infer(rows, times, tz)
     frequency = parse_frequency(freq or "1")
     places = _by_order(rows) if times is None else _by_time(rows, times, frequency, tz)
     offsets = offsets_of(places.lengths)
@@ -121,6 +121,16 @@ def assemble(
             source=source,
         ),
     )
+
+
+def _infer(rows: Rows, times: Times, tz: str | None) -> str | None:
+    try:
+        return infer_frequency(rows.codes, times, rows.ids, tz)
+    except DataError as error:
+        if rows.is_wall or tz is not None or not np.issubdtype(times.dtype, np.datetime64):
+            raise
+        hint = "Where offsets from UTC change over the year, pass tz=, such as 'Europe/Berlin'."
+        raise DataError(f"{error} {hint}") from None
 
 
 def _build(

@@ -64,20 +64,21 @@ class Chooser:
         return [name for name in self.table.names if name not in taken]
 
     @cached_property
-    def _numeric(self) -> list[str]:
-        return [name for name in self._free if self._is_numeric(name)]
+    def _numeric(self) -> dict[str, None]:
+        return {name: None for name in self._free if self._is_numeric(name)}
 
     def _is_numeric(self, name: str) -> bool:
         """Numbers, or numbers with a few bad cells: mistakes in a value column, to be told of."""
-        is_bad = self._head(name).parse(name).is_bad
-        if is_bad.sum() > 0.5 * len(is_bad):
-            return False
+        if self.table.n_rows > HEAD:
+            is_bad = self._head(name).parse(name).is_bad
+            if is_bad.sum() > 0.5 * len(is_bad):
+                return False
         parsed = self.table.parse(name)
         return parsed.is_numeric or bool(0 < parsed.is_bad.sum() <= 0.1 * len(parsed.is_bad))
 
     def _head(self, name: str) -> Table:
         """The first cells of a column that are not missing, enough to judge it."""
-        column = self.table.arrow.select([name])
+        column = self.table.arrow.select([self.table.place[name]])
         head = column.slice(0, HEAD).filter(column.column(0).slice(0, HEAD).is_valid())
         return replace(self.table, arrow=head, parsed={})
 
@@ -152,12 +153,14 @@ class Chooser:
         return tuple(numeric)
 
     def _no_values(self, id_col: str | None, time_col: str | None) -> DataError:
-        for name in self._free:
-            parsed = self.table.parse(name)
-            if name not in (id_col, time_col) and not np.isnan(parsed.values).all():
-                self.table.numbers(name)  # says which cell is no number
         used = [name for name in (id_col, time_col) if name is not None]
         others = [name for name in self.table.names if name not in used]
+        meant = _first_named(VALUE_NAMES, others) or (others[0] if len(others) == 1 else None)
+        for name in [meant] if meant is not None else others:
+            if meant is not None or not np.isnan(self.table.parse(name).values).all():
+                self.table.numbers(name)  # says which cell is no number
+        if meant is not None:
+            return DataError(f"Column {meant!r} has no values. Give one observation at least.")
         read = f" besides {listed(tuple(used))}" if used else ""
         return DataError(
             f"No numeric column{read}: found {listed(tuple(others)) or 'nothing else'}. "
@@ -181,13 +184,13 @@ class Chooser:
 
     def _is_empty(self, name: str) -> bool:
         head = self._head(name)
-        if head.n_rows and head.parse(name).is_bad.any():
+        if self.table.n_rows > HEAD and head.parse(name).is_bad.any():
             return False
         parsed = self.table.parse(name)
         return not parsed.is_bad.any() and bool(np.isnan(parsed.values).all())
 
     def _n_distinct(self, name: str) -> int:
-        return len(self.table.arrow.column(name).unique())
+        return len(self.table.arrow.column(self.table.place[name]).unique())
 
 
 def _first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:

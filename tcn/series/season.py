@@ -26,6 +26,7 @@ OTHER_THRESHOLD = 2.5
 STRONG = 0.6  # a correlation that needs no further test in STRONG_CYCLES cycles
 STRONG_CYCLES = 2.5
 NEARLY = 0.85  # of the highest peak, for a shorter period to be preferred
+MAX_SMOOTHING = 4  # lags
 SNAP = 0.03  # how far beside a usual period a peak may lie to be read as that period
 CELLS = 1 << 21  # size of a batch: series times padded length
 
@@ -105,7 +106,7 @@ def _snapped(season: NDArray[np.int64], height: NDArray[np.float64]) -> NDArray[
     found = np.take_along_axis(height, season[:, None], axis=1)[:, 0]
     for usual in USUAL:
         if usual < height.shape[1] - 1:
-            is_near = np.abs(season - usual) <= SNAP * usual
+            is_near = np.abs(season - usual) <= max(SNAP * usual, float(usual >= 24))
             season = np.where(is_near & (height[:, usual] >= 0.9 * found), usual, season)
     return season
 
@@ -120,24 +121,41 @@ def _peaks(
     is_peak = np.zeros((len(values), n_lags), bool)
     width, first = 1, 2
     while first < n_lags - 1:
-        correlation, n_seen = _autocorrelation(values, width)
-        last = min(6 * width, n_lags - 1, correlation.shape[1] - 1)
-        lag = np.arange(first, max(first, last))
-        squares = np.cumsum(correlation**2, axis=1)[:, lag - 1]
+        correlation, shrink, n_seen = _autocorrelation(values, width)
+        last = min(int(1.25 * 6 * width), n_lags - 1, correlation.shape[1] - 1)
+        lag = np.arange(first, max(first, last))  # a little into the next octave
+        shrunk = correlation * shrink
+        squares = np.cumsum(shrunk**2, axis=1)[:, lag - 1]
         error = np.sqrt(np.maximum(2 * squares - 1, 1) / np.maximum(n_seen, 1)[:, None])
-        height[:, lag] = correlation[:, lag]
-        z[:, lag] = height[:, lag] / error
-        is_peak[:, lag] = (correlation[:, lag] > correlation[:, lag - 1]) & (
-            correlation[:, lag] >= correlation[:, lag + 1]
-        )
+        lowest_before = np.minimum.accumulate(correlation, axis=1)[:, lag - 1]
+        smooth = _smoothed(correlation, min(width // 4, MAX_SMOOTHING))
+        found = (smooth[:, lag] > smooth[:, lag - 1]) & (smooth[:, lag] >= smooth[:, lag + 1])
+        found &= lowest_before < 0.5 * correlation[:, lag]  # a peak stands behind a valley
+        better = ~is_peak[:, lag] | (found & (shrunk[:, lag] > height[:, lag]))
+        height[:, lag] = np.where(better, shrunk[:, lag], height[:, lag])
+        z[:, lag] = np.where(better, shrunk[:, lag] / error, z[:, lag])
+        is_peak[:, lag] |= found
         width, first = 2 * width, 6 * width
     return height, z, is_peak
 
 
+def _smoothed(correlation: NDArray[np.float64], half: int) -> NDArray[np.float64]:
+    """Triangular mean over `half` lags to both sides: a jagged crest has one top, at its middle."""
+    smooth = (half + 1) * correlation
+    for k in range(1, half + 1):
+        smooth[:, k:] += (half + 1 - k) * correlation[:, :-k]
+        smooth[:, :-k] += (half + 1 - k) * correlation[:, k:]
+    return smooth
+
+
 def _autocorrelation(
     values: NDArray[np.float64], width: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Autocorrelation (N, lags) of differences over `width` steps, and differences seen (N,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Autocorrelation (N, lags) of differences over `width` steps, shrinkage, differences seen.
+
+    The mean product of the pairs seen; times the shrinkage it is that of a whole series whose
+    n - k products are divided by n: far lags, seen in few pairs, count less.
+    """
     steps = values[:, width:] - values[:, :-width]
     is_seen = ~np.isnan(steps)
     n_seen = is_seen.sum(axis=1)
@@ -151,15 +169,13 @@ def _autocorrelation(
     products = _lagged_products(steps, size, n_lags)
     pairs = np.maximum(_lagged_products(is_seen.astype(np.float64), size, n_lags), 1.0)
     lags = np.arange(n_lags)
-    # The mean product of the pairs seen, shrunk like that of a whole series whose n - k products
-    # are divided by n: far lags, seen in few pairs, count less.
     shrink = np.clip(n_seen[:, None] - lags, 0, None) / np.maximum(n_seen, 1)[:, None]
-    covariance = products / pairs * shrink
+    covariance = products / pairs
     variance = covariance[:, :1]
     correlation = np.divide(
         covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12
     )
-    return correlation, n_seen
+    return correlation, shrink, n_seen
 
 
 def _lagged_products(x: NDArray[np.float64], size: int, n_lags: int) -> NDArray[np.float64]:

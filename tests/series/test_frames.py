@@ -1,0 +1,282 @@
+"""Frames into panels and back: any kind, any row order, gaps, covariates, time zones."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tcn.errors import DataError
+from tcn.series import Forecast, Panel, read_frame
+
+KINDS = ("pandas", "polars", "pyarrow")
+
+
+def long_frame(n: int = 6, ids: tuple[str, ...] = ("b", "a"), freq: str = "D") -> pd.DataFrame:
+    stamps = pd.date_range("2024-01-01", periods=n, freq=freq)
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat(ids, n),
+            "ds": np.tile(stamps, len(ids)),
+            "y": np.arange(n * len(ids), dtype=float),
+            "price": np.arange(n * len(ids), dtype=float) / 2,
+            "promo": np.resize(["no", "yes", "big"], n * len(ids)),
+            "region": np.repeat([f"r{name}" for name in ids], n),
+        }
+    )
+
+
+def as_kind(frame: pd.DataFrame, kind: str):
+    if kind == "pandas":
+        return frame
+    return pl.from_pandas(frame) if kind == "polars" else pa.Table.from_pandas(frame)
+
+
+ROLES = {
+    "past_covariates": ["price"],
+    "static_covariates": ["region"],
+    "future_covariates": ["promo"],
+}
+
+
+@settings(derandomize=True, max_examples=30)
+@given(st.permutations(range(12)))
+def test_any_order_of_rows_makes_the_same_panel(order):
+    frame = long_frame()
+    assert read_frame(frame.iloc[order], **ROLES).equals(read_frame(frame, **ROLES))
+
+
+series_of_values = st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9)), min_size=3, max_size=6)
+
+
+@settings(derandomize=True, max_examples=30)
+@given(
+    st.lists(series_of_values, min_size=1, max_size=4),
+    st.sampled_from(["h", "D", "B", "W-TUE", "MS", "ME", "QE-DEC", None]),
+    st.sampled_from(KINDS),
+    st.sampled_from([None, "UTC", "Europe/Berlin"]),
+)  # fmt: skip
+def test_to_a_frame_and_back_is_the_same_panel(arrays, freq, kind, tz):
+    starts = None
+    if freq is not None:
+        stamp = pd.date_range("2024-03-01", periods=1, freq=freq)[0]
+        starts = [stamp.to_datetime64()] * len(arrays)
+    panel = Panel.from_arrays(arrays, freq=freq, starts=starts, tz=None if freq is None else tz)
+    back = Panel.from_frame(panel.to_frame(kind), freq=freq)
+    assert back.equals(panel)
+    assert back.frame_kind == kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_covariates_come_back_through_every_kind(kind):
+    panel = read_frame(as_kind(long_frame(), kind), **ROLES)
+    assert panel.frame_kind == kind
+    assert panel.future_covariates.categories == (("big", "no", "yes"),)
+    assert read_frame(panel.to_frame(), **ROLES).equals(panel)
+
+
+def test_every_kind_gives_the_same_panel():
+    panels = [read_frame(as_kind(long_frame(), kind), **ROLES) for kind in KINDS]
+    assert panels[0].equals(panels[1])
+    assert panels[0].equals(panels[2])
+
+
+def test_a_lazy_frame_is_collected():
+    assert read_frame(pl.from_pandas(long_frame()).lazy()).equals(read_frame(long_frame()))
+
+
+def test_a_categorical_id_and_integers_with_missing_values_are_read():
+    frame = long_frame()
+    frame["unique_id"] = frame["unique_id"].astype("category")
+    frame["y"] = pd.array([None, *range(11)], dtype="Int64")
+    panel = read_frame(frame)
+    assert panel.ids.tolist() == ["a", "b"]
+    assert np.isnan(panel[1][0])
+
+
+def test_numbers_as_ids_sort_by_value():
+    frame = pd.DataFrame({"unique_id": [10, 9, 10, 9], "ds": [1, 1, 2, 2], "y": [1.0, 2, 3, 4]})
+    assert read_frame(frame).ids.tolist() == ["9", "10"]
+    assert read_frame(frame.astype({"unique_id": float})).ids.tolist() == ["9", "10"]
+
+
+def test_a_frame_without_ids_is_one_series():
+    panel = read_frame(long_frame(ids=("a",)).drop(columns="unique_id"))
+    assert (panel.ids.tolist(), panel.lengths.tolist()) == (["y"], [6])
+
+
+def test_a_gap_is_filled_with_missing_values():
+    panel = read_frame(long_frame(ids=("a",)).drop(index=[2, 3]))
+    assert np.isnan(panel.values).tolist() == [False, False, True, True, False, False]
+
+
+def test_each_series_has_a_start_of_its_own():
+    frame = long_frame().drop(index=[0, 1, 11])
+    panel = read_frame(frame)
+    assert panel.lengths.tolist() == [5, 4]
+    assert panel.starts.astype("datetime64[D]").astype(str).tolist() == ["2024-01-01", "2024-01-03"]
+
+
+def test_columns_nobody_named_are_told_and_not_used():
+    panel = read_frame(long_frame())
+    assert panel.past_covariates is None
+    assert panel.source.ignored == ("price", "promo", "region")
+
+
+def test_trailing_rows_without_a_target_are_the_known_future():
+    frame = long_frame(ids=("a",))
+    frame.loc[4:, "y"] = np.nan
+    panel = read_frame(frame, future_covariates=["price"])
+    assert (panel.lengths.tolist(), panel.future_covariates.lengths.tolist()) == ([4], [6])
+    second = read_frame(frame[:4], future_covariates=["price"], future=frame[4:].drop(columns="y"))
+    assert second.equals(panel)
+
+
+def test_without_future_covariates_trailing_missing_values_stay():
+    frame = long_frame(ids=("a",))
+    frame.loc[4:, "y"] = np.nan
+    assert read_frame(frame).lengths.tolist() == [6]
+
+
+def test_categories_of_both_frames_are_joined():
+    frame = long_frame(ids=("a",))
+    beyond = frame[4:].drop(columns=["y", "price", "region"]).assign(promo=["new", "no"])
+    panel = read_frame(frame[:4], future=beyond)
+    assert panel.future_covariates.categories == (("big", "new", "no", "yes"),)
+    assert panel.future_covariates.values.tolist() == [[2, 3, 0, 2, 1, 2]]
+
+
+def test_a_zone_is_kept_and_its_clock_change_survives():
+    stamps = pd.date_range("2024-10-26 22:00", periods=8, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"ds": stamps, "y": np.arange(8.0)})
+    panel = read_frame(frame)
+    assert (panel.tz, panel.freq, panel.lengths.tolist()) == ("Europe/Berlin", "h", [8])
+    assert panel.to_frame()["ds"].tolist() == stamps.tolist()
+
+
+def test_a_repeated_hour_without_a_zone_is_read_in_the_zone_given():
+    stamps = pd.date_range("2024-10-26 22:00", periods=8, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"ds": stamps.tz_localize(None), "y": np.arange(8.0)})
+    panel = read_frame(frame, tz="Europe/Berlin")
+    assert panel.values.tolist() == list(range(8))
+    with pytest.raises(DataError, match=r"has 2024-10-27T02:00:00 twice .* pass tz=\.$"):
+        read_frame(frame)
+
+
+def test_days_of_a_zone_step_from_midnight_to_midnight():
+    stamps = pd.date_range("2024-03-29", periods=5, freq="D", tz="Europe/Berlin")
+    panel = read_frame(pd.DataFrame({"ds": stamps, "y": 1.0}))
+    assert panel.freq == "D"
+    future = pd.DatetimeIndex(panel.future_times(2)[0], tz="UTC").tz_convert("Europe/Berlin")
+    assert future.tolist() == pd.date_range("2024-04-03", periods=2, tz="Europe/Berlin").tolist()
+
+
+def test_dates_as_text_are_read():
+    frame = long_frame().assign(ds=lambda frame: frame["ds"].astype(str))
+    assert read_frame(frame).equals(read_frame(long_frame()))
+
+
+def test_a_given_frequency_may_be_finer_than_the_stamps():
+    panel = read_frame(long_frame(n=3, ids=("a",), freq="2D"), freq="D")
+    assert np.isnan(panel.values).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forecast_becomes_a_frame_of_the_same_kind(kind):
+    panel = read_frame(as_kind(long_frame(), kind))
+    forecast = Forecast(
+        panel.ids, panel.future_times(2), np.arange(4.0).reshape(2, 2), np.zeros((2, 2, 2)),
+        (0.1, 0.95), panel.freq, panel.tz, panel.frame_kind,
+    )  # fmt: skip
+    frame = forecast.to_frame()
+    columns = list(frame.column_names if kind == "pyarrow" else frame.columns)
+    assert columns == ["unique_id", "ds", "mean", "q0.1", "q0.95"]
+    table = frame.to_pandas() if kind != "pandas" else frame
+    assert table["unique_id"].tolist() == ["a", "a", "b", "b"]
+    assert table["ds"].astype(str).tolist() == ["2024-01-07", "2024-01-08"] * 2
+    assert table["mean"].tolist() == [0, 1, 2, 3]
+
+
+def repeated(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, frame.iloc[[2]]])
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda f: f.rename(columns={"y": "value", "ds": "date"}), {},
+         r"^Columns missing: \['ds', 'y'\]; found: \['date', 'price', .*pass id_col="),
+        (lambda f: f[:0], {}, r"^The table has no rows"),
+        (repeated, {},
+         r"^Series 'b' has 2024-01-03 twice \(row 2 and row 12\)\. Keep one row a time"),
+        (lambda f: f.assign(y=np.r_[[1.0] * 5, np.inf, [1.0] * 6]), {},
+         r"^Column 'y', row 5: inf is not a finite number"),
+        (lambda f: f.assign(y=["x"] * 12), {}, r"^Column 'y', row 0: 'x' is not a number"),
+        (lambda f: f.assign(y=[1, "x"] * 6), {}, r"^Column 'y' mixes kinds of values"),
+        (lambda f: f.assign(unique_id=[None, *"abcdefghijk"]), {},
+         r"^Column 'unique_id', row 0: the series id is"),
+        (lambda f: f.assign(ds=[pd.NaT, *f["ds"][1:]]), {},
+         r"^Column 'ds', row 0: the time is missing"),
+        (lambda f: f.assign(ds=np.arange(12) + 0.5), {},
+         r"^Column 'ds', row 0: 0\.5 is not a date or a whole"),
+        (lambda f: f.iloc[[0, 6]], {}, r"^No series has two different stamps.*Pass freq="),
+        (lambda f: f, {"freq": "W"},
+         r"^Series 'b' has 2024-01-02 \(row 1\), which is not on the grid of 'W-SUN'"),
+        (lambda f: f, {"static_covariates": ["price"]},
+         r"^Static covariate 'price' changes within series 'b' \(row 0\)\. It must be one value"),
+        (lambda f: f, {"static_covariates": ["y"]}, r"^Column 'y' has two roles"),
+        (lambda f: f, {"past_covariates": ["nope"]}, r"^Columns missing: \['nope'\]"),
+        (lambda f: f, {"tz": "Nowhere"}, r"^Unknown time zone 'Nowhere'"),
+        (lambda f: f, {"future": long_frame()[["unique_id", "ds", "price"]]},
+         r"twice \(row 0 and row 0 of the future"),
+        (lambda f: f, {"future": long_frame(ids=("z",))[["unique_id", "ds", "price"]]},
+         r"^The future frame has series 'z', which the history has not"),
+        (lambda f: f, {"future": long_frame().assign(ds=np.tile(np.arange(6), 2))},
+         r"^The times of the future frame are of another kind"),
+        (lambda f: f.drop(index=[2]),
+         {"future": long_frame().iloc[[2]][["unique_id", "ds", "price"]]},
+         r"^The future frame has a row for 'b' that lies before the end of its history"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_frame_is_said(change, options, message):
+    with pytest.raises(DataError, match=message):
+        read_frame(change(long_frame()), **options)
+
+
+def test_what_is_no_frame_is_refused():
+    with pytest.raises(DataError, match=r"^A dict is not a data frame\. Give a pandas, polars"):
+        read_frame({"y": [1.0]})
+    with pytest.raises(DataError, match=r"^Unknown kind of frame 'excel'\. Use one of pandas"):
+        read_frame(long_frame()).to_frame("excel")
+
+
+def test_two_frequencies_in_one_series_are_refused():
+    days = np.arange("2020-01-01", "2020-02-01", dtype="datetime64[D]")
+    months = np.arange("2020-02", "2021-01", dtype="datetime64[M]").astype("datetime64[D]")
+    frame = pd.DataFrame({"ds": np.r_[days, months].astype("datetime64[ns]"), "y": 1.0})
+    with pytest.raises(
+        DataError, match=r"^Series 'y' has two frequencies.*Split it, or pass freq="
+    ):
+        read_frame(frame)
+    assert np.isnan(read_frame(frame, freq="D").values).sum() == 294
+
+
+def test_a_series_of_another_frequency_than_the_rest_is_refused():
+    daily = long_frame(n=100, ids=("a",))
+    weekly = long_frame(n=14, ids=("b",), freq="7D")
+    with pytest.raises(DataError, match=r"^Series 'b' has two frequencies, or another one than"):
+        read_frame(pd.concat([daily, weekly]))
+
+
+def test_scattered_gaps_are_not_a_second_frequency():
+    kept = np.random.default_rng(0).random(400) < 0.6
+    panel = read_frame(long_frame(n=400, ids=("a",))[kept])
+    assert panel.freq == "D"
+
+
+def test_a_grid_of_nearly_nothing_but_gaps_is_refused():
+    stamps = pd.to_datetime(["2020-01-01 00:00:00", "2020-01-01 00:00:01", "2024-01-01 00:00:00"])
+    with pytest.raises(DataError, match=r"^Series 'y' would span 126,230,401 steps of 's', nearly"):
+        read_frame(pd.DataFrame({"ds": stamps, "y": 1.0}))

@@ -1,0 +1,192 @@
+"""Panels of arrays: what they hold, how they are cut, and what they refuse."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tcn.errors import DataError
+from tcn.series import Covariates, Forecast, Panel
+from tcn.series.source import Source
+
+lengths_of_series = st.lists(st.integers(2, 9), min_size=1, max_size=6)
+
+
+def panel_of(lengths: list[int]) -> Panel:
+    """Series of counting values, so that every point is known by its number."""
+    numbers = np.arange(float(sum(lengths)))
+    arrays = np.split(numbers, np.cumsum(lengths)[:-1])
+    return Panel.from_arrays(arrays, freq="MS", starts=["2024-01-01"] * len(lengths))
+
+
+def with_covariates(panel: Panel, beyond: int) -> Panel:
+    """The values again as past, future-known and static covariates."""
+    offsets = np.r_[0, np.cumsum(panel.lengths + beyond)]
+    future = np.concatenate([np.r_[series, np.full(beyond, -1.0)] for series in panel])
+    return Panel(
+        ids=panel.ids,
+        values=panel.values,
+        offsets=panel.offsets,
+        starts=panel.starts,
+        freq=panel.freq,
+        past_covariates=Covariates(("p",), panel.values[None].copy(), panel.offsets),
+        future_covariates=Covariates(("f",), future[None], offsets),
+        static_covariates=Covariates(("s",), np.arange(float(len(panel)))[:, None]),
+    )
+
+
+def test_a_series_is_a_view_of_the_values():
+    panel = panel_of([3, 2])
+    assert panel[1].tolist() == [3.0, 4.0]
+    assert panel[-1].base is panel.values
+    with pytest.raises(IndexError):
+        panel[2]
+
+
+def test_a_missing_value_is_nan_however_it_is_written():
+    panel = Panel.from_arrays([[1, None, 3], np.array([np.nan, 2.0])])
+    assert np.isnan(panel.values).tolist() == [False, True, False, True, False]
+
+
+def test_without_starts_times_are_whole_numbers_even_with_a_frequency():
+    panel = Panel.from_arrays([[1.0, 2.0]], freq="h")
+    assert not panel.is_dated
+    assert panel.future_times(2).tolist() == [[2, 3]]
+    assert panel.freq == "h"
+
+
+def test_a_panel_of_no_series_is_a_panel():
+    panel = Panel.from_arrays([])
+    assert (len(panel), panel.times().size, panel.future_times(3).shape) == (0, 0, (0, 3))
+    assert len(panel.take([])) == 0
+
+
+@settings(derandomize=True)
+@given(lengths_of_series, st.data())
+def test_take_equals_a_loop(lengths, data):
+    panel = with_covariates(panel_of(lengths), beyond=2)
+    chosen = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=8))
+    taken = panel.take(chosen)
+    assert taken.ids.tolist() == [str(i) for i in chosen]
+    for place, i in enumerate(chosen):
+        assert taken[place].tolist() == panel[i].tolist()
+        assert taken.past_covariates[place].tolist() == [panel[i].tolist()]
+        assert taken.future_covariates[place].tolist() == [[*panel[i].tolist(), -1.0, -1.0]]
+        assert taken.static_covariates[place].tolist() == [i]
+
+
+@settings(derandomize=True)
+@given(lengths_of_series)
+def test_history_and_future_make_the_whole_again(lengths):
+    panel = with_covariates(panel_of(lengths), beyond=3)
+    history, future = panel.split(1)
+    for i in range(len(panel)):
+        assert [*history[i], *future[i]] == panel[i].tolist()
+        assert [*history.past_covariates[i][0], *future.past_covariates[i][0]] == [*panel[i]]
+        assert future.future_covariates[i].shape == (1, 4)
+    assert history.future_covariates.values.tolist() == panel.future_covariates.values.tolist()
+    assert history.future_times(1)[:, 0].tolist() == future.starts.tolist()
+
+
+def test_a_mask_takes_where_it_is_true():
+    assert panel_of([2, 3, 4]).take([True, False, True]).lengths.tolist() == [2, 4]
+
+
+def test_taking_all_in_order_copies_no_values():
+    panel = panel_of([2, 3, 4])
+    assert np.shares_memory(panel.take([0, 1, 2]).values, panel.values)
+
+
+def test_until_keeps_what_was_asked_for():
+    assert [list(series) for series in panel_of([3, 3]).until([0, 2])] == [[], [3.0, 4.0]]
+
+
+def test_times_follow_each_series_from_its_start():
+    panel = Panel.from_arrays([[1, 2], [1]], freq="YS", starts=["2020-01-01", "1999-01-01"])
+    assert panel.times().astype("datetime64[Y]").astype(str).tolist() == ["2020", "2021", "1999"]
+
+
+def test_equality_knows_values_times_and_covariates():
+    panel = with_covariates(panel_of([3, 2]), 1)
+    assert panel.equals(with_covariates(panel_of([3, 2]), 1))
+    assert not panel.equals(panel_of([3, 2]))
+    assert not panel_of([3, 2]).equals(panel_of([2, 3]))
+    assert not panel.equals(panel.take([1, 0]))
+
+
+def test_it_shows_its_size_and_not_its_values():
+    assert repr(panel_of([3, 2])) == "Panel(2 series, 5 values, freq='MS')"
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Panel.from_arrays([[1, 2], ["a"]]), r"^Series '1' is not an array of numbers"),
+        (lambda: Panel.from_arrays([[[1, 2]]]), r"^Series '0' has shape \(1, 2\); a series is 1-D"),
+        (
+            lambda: Panel.from_arrays([[1, np.inf]]),
+            r"^Series '0' has inf at position 1\. Values are",
+        ),
+        (lambda: Panel.from_arrays([[1]], ids=["a", "b"]), r"^1 series need as many ids, got 2\.$"),
+        (lambda: Panel.from_arrays([[1], [2]], ids=["a", "a"]), r"^Series id 'a' appears twice"),
+        (
+            lambda: Panel.from_arrays([[1]], ids=["a" * 300]),
+            r"at most 256 characters, got one of 300",
+        ),
+        (lambda: Panel.from_arrays([[1]], freq="D", starts=["x"]), r"^starts are dates or whole"),
+        (lambda: Panel.from_arrays([[1]], starts=["2020-01-01"]), r"start at dates need freq="),
+        (lambda: Panel.from_arrays([[1]], freq="D", starts=["NaT"]), r"^A start is missing"),
+        (lambda: Panel.from_arrays([[1]], freq="D", starts=[0, 1]), r"^1 ids need as many starts"),
+        (lambda: Panel.from_arrays([[1]], season_length=0), r"^season_length must be 1 or more"),
+        (lambda: Panel.from_arrays([[1]], tz="Mars/Base"), r"^Unknown time zone 'Mars/Base'\. Use"),
+        (lambda: panel_of([3]).until(4), r"^Series '0' has 3 points, cannot keep the first 4"),
+        (lambda: panel_of([5, 3]).split(3), r"^Series '1' has 3 points; splitting off 3 needs 4"),
+        (lambda: panel_of([5]).split(0), r"^horizon must be 1 or more to split, got 0\.$"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_value(build, message):
+    with pytest.raises(DataError, match=message):
+        build()
+
+
+def test_covariates_must_fit_the_series():
+    panel, values = panel_of([3, 2]), np.zeros((1, 5))
+    with pytest.raises(DataError, match=r"^Covariates \('a', 'b'\) need values of shape"):
+        Covariates(("a", "b"), values, panel.offsets)
+    with pytest.raises(DataError, match=r"have 4 rows, but their offsets end at 5\.$"):
+        Covariates(("a",), values[:, :4], panel.offsets)
+    short = Covariates(("a",), values[:, :4], np.array([0, 2, 4]))
+    with pytest.raises(DataError, match=r"^Past covariates of '0' have 2 rows, the series has 3"):
+        Panel(panel.ids, panel.values, panel.offsets, panel.starts, past_covariates=short)
+    with pytest.raises(DataError, match=r"^Future covariates of '0' have 2 rows.* for the horizon"):
+        Panel(panel.ids, panel.values, panel.offsets, panel.starts, future_covariates=short)
+    with pytest.raises(DataError, match=r"^static_covariates must be static in shape"):
+        Panel(panel.ids, panel.values, panel.offsets, panel.starts, static_covariates=short)
+    other = Covariates(("a",), np.zeros((3, 1)))
+    with pytest.raises(DataError, match=r"^static_covariates have 3 series, the panel has 2\.$"):
+        Panel(panel.ids, panel.values, panel.offsets, panel.starts, static_covariates=other)
+
+
+def test_a_forecast_checks_its_shapes_and_knows_its_levels():
+    times = panel_of([3, 2]).future_times(2)
+    forecast = Forecast(
+        np.array(["a", "b"]), times, np.zeros((2, 2)), np.ones((2, 2, 1)), (0.5,), freq="MS"
+    )
+    assert (len(forecast), forecast.horizon, forecast.quantile(0.5).tolist()) == (
+        2,
+        2,
+        [[1, 1]] * 2,
+    )
+    with pytest.raises(DataError, match=r"^Quantile level 0\.9 is not in this forecast; it has"):
+        forecast.quantile(0.9)
+    with pytest.raises(DataError, match=r"^A forecast of 2 series and 2 quantile levels needs"):
+        Forecast(forecast.ids, times, np.zeros((2, 2)), np.ones((2, 2, 1)), (0.1, 0.5))
+
+
+def test_a_source_says_what_was_chosen():
+    long = Source("long", "store", "day", ("sales",), ("price",), ("A note.",))
+    assert long.describe() == (
+        "Series by 'store': values from 'sales', times from 'day'. Not used: 'price'. A note."
+    )
+    wide = Source("wide", None, None, tuple(f"c{i}" for i in range(10)))
+    assert wide.describe().endswith("'c7' and 2 more; rows as steps (no time column).")
