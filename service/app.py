@@ -14,7 +14,7 @@ from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
 from service.routes import forecast, jobs, models, operations
-from service.routing import PROBLEM_SCHEMA
+from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
 
@@ -62,7 +62,13 @@ def create_app(
         app.include_router(router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_middleware(Gate, metrics=state.metrics)
+    direct = {
+        (method, route.path): route
+        for route in forecast.router.routes
+        if isinstance(route, RawRoute)
+        for method in route.methods or ()
+    }
+    app.add_middleware(Gate, metrics=state.metrics, direct=direct)
     _describe_problems(app)
     return app
 

@@ -6,6 +6,7 @@ same to the reader of `/docs` and to tools.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -48,6 +49,11 @@ class RawRoute(APIRoute):
     """
 
     scope: Scope = "admin"
+
+    @cached_property
+    def admitted(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint behind the admission."""
+        return self.get_route_handler()
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint: Endpoint = self.endpoint

@@ -36,7 +36,7 @@ TRAINER = (sys.executable, "-P", "-m", "service.trainer")
 POLL_S = 0.05
 BEAT_S = 0.5
 IDLE_S = 0.5
-REAP_S = 2.0
+REAP_S = 1.0
 GRACE_S = 3.0
 
 

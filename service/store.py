@@ -16,7 +16,9 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +39,7 @@ MANIFEST = "manifest.json"
 ALIASES = ".aliases.json"
 MAX_ALIASES = 1000
 CHECKS_PER_LISTING = 32
+SETTLED_NS = 100_000_000  # a directory that changed just now may change again unseen
 
 _NAME = re.compile(NAME_PATTERN)
 
@@ -70,6 +73,7 @@ class ModelStore:
         self, root: Path, load: Loader, bundled: tuple[str, ...] = (), memory_bytes: int = 2**31
     ) -> None:
         self.root = root
+        self._root = str(root)
         self.bundled = bundled
         self.memory_bytes = memory_bytes
         self._load = load
@@ -91,27 +95,26 @@ class ModelStore:
         head, _, version = name.partition("/")
         if not _NAME.fullmatch(head) or (version and not _NAME.fullmatch(version)):
             return None
-        path = self.root / head
+        place = f"{self._root}/{head}"
+        if not _is_own_directory(place):
+            is_bundled = not version and head in self.bundled
+            return ModelRef(head, None, ()) if is_bundled else None
         if not version:
-            stamp = _stamp(path / MANIFEST)
-            if stamp and _is_own_directory(path):
-                return ModelRef(head, path, stamp)
+            stamp = _stamp(f"{place}/{MANIFEST}")
+            if stamp:
+                return ModelRef(head, self.root / head, stamp)
             versions = self.versions(head)
-            if versions:
-                version = versions[-1]
-            elif head in self.bundled:
-                return ModelRef(head, None, ())
-            else:
-                return None
-        place = path / version
-        stamp = _stamp(place / MANIFEST)
-        if not stamp or not (_is_own_directory(path) and _is_own_directory(place)):
+            if not versions:
+                return ModelRef(head, None, ()) if head in self.bundled else None
+            version = versions[-1]
+        stamp = _stamp(f"{place}/{version}/{MANIFEST}")
+        if not stamp or not _is_own_directory(f"{place}/{version}"):
             return None
-        return ModelRef(f"{head}/{version}", place, stamp)
+        return ModelRef(f"{head}/{version}", self.root / head / version, stamp)
 
     def versions(self, name: str) -> list[str]:
         """Return the versions of a model, the newest last; empty if it has none."""
-        path = self.root / name
+        path = f"{self._root}/{name}"
         stamp = _stamp(path)
         if not stamp or not _is_own_directory(path):
             return []
@@ -124,7 +127,8 @@ class ModelStore:
             if _NAME.fullmatch(entry.name) and (Path(entry.path) / MANIFEST).is_file()
         ]
         found.sort(key=_natural)
-        self._versions[name] = (stamp, found)
+        if time.time_ns() - stamp[0] > SETTLED_NS:
+            self._versions[name] = (stamp, found)
         return found
 
     async def get(self, name: str) -> tuple[ModelRef, Predictor]:
@@ -229,10 +233,9 @@ class ModelStore:
 
     def aliases(self) -> dict[str, str]:
         """Return all aliases and the models they stand for."""
-        path = self.root / ALIASES
-        stamp = _stamp(path)
+        stamp = _stamp(f"{self._root}/{ALIASES}")
         if stamp != self._aliases[0]:
-            self._aliases = (stamp, _read_aliases(path) if stamp else {})
+            self._aliases = (stamp, _read_aliases(self.root / ALIASES) if stamp else {})
         return self._aliases[1]
 
     def set_alias(self, alias: str, target: str) -> None:
@@ -385,20 +388,23 @@ def _manifest_of(loaded: _Loaded | None) -> dict[str, Any]:
     return {key: manifest[key] for key in keys if key in manifest}
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: str | Path) -> Stamp:
     """Return what changes when a file does; empty if there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116  on the path of every request
+        status = os.stat(path)  # noqa: PTH116  pathlib is slow, and every request comes here
     except (OSError, ValueError):
         return ()
     return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def _is_own_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def _is_own_directory(path: str | Path) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
-def _entries(path: Path) -> list["os.DirEntry[str]"]:
+def _entries(path: str | Path) -> list["os.DirEntry[str]"]:
     """Return the real directories inside `path`."""
     try:
         with os.scandir(path) as entries:
