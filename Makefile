@@ -1,5 +1,6 @@
 # make install | serve | test | smoke | check | test-slow | bench | clean
-# The environment is made once, in .venv; pyproject.toml and constraints.txt are what renews it.
+# The environment is made once, in .venv; pyproject.toml and constraints.txt are what renews it. What the service
+# needs comes first, so that the first make serve does not wait for the tools of development.
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -10,6 +11,7 @@ STORE ?= models
 TORCH_ARGS ?=
 
 BIN := $(VENV)/bin
+SERVICE_STAMP := $(VENV)/.service-installed
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -22,17 +24,21 @@ export MKL_NUM_THREADS ?= 1
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
 
-$(STAMP): pyproject.toml constraints.txt
+$(SERVICE_STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found. Install Python 3.11 or name another: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing into $(VENV): a few minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt $(TORCH_ARGS) torch
+	$(PIP) install -c constraints.txt -e ".[service]"
+	@touch $@
+
+$(STAMP): $(SERVICE_STAMP)
 	$(PIP) install -c constraints.txt -e ".[dev,service]"
 	@touch $@
 
 install: $(STAMP)  ## make .venv with the pinned dependencies and the project
 
-serve: $(STAMP)  ## serve forecasts on http://127.0.0.1:8000 (HOST, PORT, STORE)
+serve: $(SERVICE_STAMP)  ## serve forecasts on http://127.0.0.1:8000 (HOST, PORT, STORE)
 	@exec $(BIN)/tcn serve --host $(HOST) --port $(PORT) --store $(STORE)
 
 test: $(STAMP)  ## the quick tests, under five minutes on two cores
