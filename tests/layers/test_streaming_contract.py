@@ -143,3 +143,12 @@ def concrete(kind):
             found.add(child)
         found |= concrete(child)
     return found
+
+
+@pytest.mark.parametrize("name", ["residual block", "pre-norm block", "gated block"])
+def test_an_exported_block_takes_any_batch_and_length(name):
+    layer = LAYERS[name]().eval()
+    sizes = ({0: torch.export.Dim("n"), 2: torch.export.Dim("length")},)
+    exported = torch.export.export(layer, (torch.randn(2, 4, 30),), dynamic_shapes=sizes).module()
+    for x in (torch.randn(3, 4, 100), torch.randn(5, 4, 7)):
+        torch.testing.assert_close(exported(x), layer(x))
