@@ -230,6 +230,8 @@ def _read_text_table(
     delimiter = delimiter or _delimiter(first, second)
     _check_width(first, delimiter)
     header = _split(first, delimiter)
+    if not header:
+        raise DataError("The first row has no cells. Give a header and at least one row.")
     has_header = not all(_is_data(cell) for cell in header)
     names = _names(header) if has_header else _invented_names(header)
     arrow = _parse(raw, names, delimiter, has_header)
@@ -313,7 +315,7 @@ def _first_lines(raw: bytes) -> tuple[str, str]:
         parts.append(part)
         n_quotes += part.count(b'"')
         if n_quotes % 2 == 0 and b"".join(parts).strip():
-            lines.append(b"".join(parts).decode().rstrip("\r\n"))
+            lines.append(b"".join(parts).decode().strip("\r\n"))
             parts = []
         if len(lines) == 2:
             break
@@ -343,7 +345,7 @@ def _check_width(header: str, delimiter: str) -> None:
 def _split(line: str, delimiter: str) -> list[str]:
     import csv
 
-    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
+    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
 
 
 def _is_data(cell: str) -> bool:
