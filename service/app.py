@@ -13,13 +13,14 @@ from starlette.responses import Response
 from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
-from service.routes import forecast, jobs, models, operations
+from service.routes import forecast, jobs, judging, models, operations
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
 
 ROUTERS = (
     forecast.router,
+    judging.router,
     jobs.router,
     jobs.trainer,
     models.router,

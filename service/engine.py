@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +23,6 @@ from service.errors import Place, Problem, pointer
 from service.schemas import Covariate, ForecastRequest, SeriesInput
 from tcn.errors import TcnError
 from tcn.series import Covariates, Forecast, Panel
-from tcn.series.zones import to_utc
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +87,7 @@ class Engine:
         self.queue_size = queue_size
         self.batch_size = batch_size
         self.in_flight = 0
+        self._aside = asyncio.Semaphore(1)
         self._observe = observe
         self._waiting: deque[_Chunk] = deque()
         self._wake = threading.Condition()
@@ -119,6 +120,16 @@ class Engine:
                 headers={"retry-after": "1"},
             )
         self.in_flight += 1
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Count in a request that computes by itself, one at a time beside the batches."""
+        self.admit()
+        try:
+            async with self._aside:
+                yield
+        finally:
+            self.in_flight -= 1
 
     async def forecast(self, predictor: Predictor, request: ForecastRequest) -> list[Piece]:
         """Forecast every series of a request; one `Piece` of one row per series, in order.
@@ -368,7 +379,7 @@ def _starts(series: Sequence[SeriesInput]) -> NDArray[Any]:
     values = [item.start.value for item in series]
     if not series[0].start.is_dated:
         return np.array(values, np.int64)
-    return to_utc(np.array(values, "datetime64[ns]"), series[0].start.tz)
+    return np.array(values, "datetime64[ns]")
 
 
 def _over_time(columns: Sequence[Any]) -> Covariates | None:

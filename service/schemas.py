@@ -21,6 +21,7 @@ from service.errors import Problem, Report, kind_of, pointer, safe_key
 from service.settings import NAME_PATTERN, Settings
 from tcn.errors import DataError
 from tcn.series.frequency import parse_frequency
+from tcn.series.zones import to_utc
 
 FloatArray = NDArray[np.float64]
 Covariate = FloatArray | list[str | None]
@@ -54,7 +55,7 @@ _FREQ = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Time of a series' first value: a whole number, or a stamp on the wall clock of `tz`."""
+    """Time of a series' first value: a whole number, or a UTC stamp shown in the zone `tz`."""
 
     value: int | np.datetime64 = 0
     tz: str | None = None
@@ -94,12 +95,17 @@ class ForecastRequest:
         return sum(len(series.y) for series in self.series)
 
 
-def parse_forecast(body: object, settings: Settings) -> ForecastRequest:
-    """Check the body of POST /v1/forecast. Raises `Problem` 422 that names the places."""
+def parse_forecast(
+    body: object, settings: Settings, more: frozenset[str] = frozenset()
+) -> ForecastRequest:
+    """Check the body of POST /v1/forecast, or of a route that takes `more` fields.
+
+    Raises `Problem` 422 that names the places.
+    """
     if not isinstance(body, dict):
         raise Problem(422, f"The body must be a JSON object, got {kind_of(body)}.")
     report = Report()
-    refuse_unknown(body, _REQUEST_KEYS, (), report)
+    refuse_unknown(body, _REQUEST_KEYS | more, (), report)
     model = parse_model(body.get("model"), settings.default_model, report)
     horizon = parse_int(body.get("horizon"), "horizon", 1, settings.max_horizon, report)
     levels = parse_levels(body.get("quantile_levels"), settings.max_quantile_levels, report)
@@ -349,7 +355,8 @@ def parse_start(
     if stamp.tzinfo is not None:
         tz = tz or _offset_of(stamp)
         stamp = to_zone(stamp, tz)
-    return Start(np.datetime64(stamp.replace(tzinfo=None), "ns"), tz)
+    wall = np.array([stamp.replace(tzinfo=None)], "datetime64[ns]")
+    return Start(to_utc(wall, tz)[0], tz)
 
 
 def _stamp_of(text: str) -> datetime.datetime | None:

@@ -72,4 +72,5 @@ def count(state: Path, held: str, last: str) -> None:
         time.sleep(60)
 
 
-main()
+if __name__ == "__main__":
+    main()
