@@ -12,6 +12,7 @@ from tcn.series.covariates import Covariates
 from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
 from tcn.series.source import ARRAYS, Source
+from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times
 from tcn.series.zones import check_zone, to_utc
 
 MAX_ID_LENGTH = 256
@@ -68,8 +69,9 @@ class Panel:
     ) -> Self:
         """Build from 1-D arrays of any length; NaN (or None) is missing.
 
-        `starts` are first stamps: dates (text, datetime, datetime64; on the wall clock of `tz` if
-        that is given) or whole numbers. Without them times count from 0 in steps.
+        `starts` are first stamps: dates (text, datetime, datetime64; where they carry no offset
+        on the wall clock of `tz` if that is given) or whole numbers. Without them times count
+        from 0 in steps.
 
         >>> panel = Panel.from_arrays([[1.0, 2.0], [3.0]], freq="MS", starts=["2024-01-01"] * 2)
         >>> panel.future_times(2).astype("datetime64[D]").tolist()[1]
@@ -89,11 +91,39 @@ class Panel:
         )
 
     @classmethod
-    def from_frame(cls, frame: Any, **options: Any) -> "Panel":
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        id_col: str = "unique_id",
+        time_col: str = "ds",
+        target_col: str = "y",
+        past_covariates: Sequence[str] = (),
+        future_covariates: Sequence[str] = (),
+        static_covariates: Sequence[str] = (),
+        future: Any = None,
+        freq: str | None = None,
+        tz: str | None = None,
+        season_length: int | None = None,
+        time_format: str | None = None,
+    ) -> "Panel":
         """Build from a long frame of any kind narwhals knows; see `tcn.series.read_frame`."""
         from tcn.series.frames import read_frame
 
-        return read_frame(frame, **options)
+        return read_frame(
+            frame,
+            id_col=id_col,
+            time_col=time_col,
+            target_col=target_col,
+            past_covariates=past_covariates,
+            future_covariates=future_covariates,
+            static_covariates=static_covariates,
+            future=future,
+            freq=freq,
+            tz=tz,
+            season_length=season_length,
+            time_format=time_format,
+        )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -330,13 +360,24 @@ def _read_starts(
     if np.issubdtype(given.dtype, np.integer):
         return given.astype(np.int64)
     try:
-        stamps = given.astype("datetime64[ns]")
-    except (TypeError, ValueError) as error:
+        read = _parse_starts(given)
+    except BadCell as bad:
         raise DataError(
-            f"starts are dates or whole numbers, got {given.ravel()[:1].tolist()} ({error})."
-        ) from error
-    if np.isnat(stamps).any():
-        raise DataError("A start is missing (NaT). Give the first stamp of every series.")
+            f"starts[{bad.index}]: {bad.reason}. Give dates, all in one format, or whole numbers."
+        ) from None
+    if not np.issubdtype(read.values.dtype, np.datetime64):
+        return read.values
     if freq is None:
         raise DataError("Series that start at dates need freq=, such as 'D' or 'MS'.")
-    return to_utc(stamps, tz)
+    return read.values if read.is_utc else to_utc(read.values, tz)
+
+
+def _parse_starts(given: NDArray[Any]) -> ReadTimes:
+    if np.issubdtype(given.dtype, np.datetime64):
+        if np.isnat(given).any():
+            raise BadCell(int(np.argmax(np.isnat(given))), "the time is missing")
+        return ReadTimes(check_range(given))
+    texts = [
+        start.isoformat() if hasattr(start, "isoformat") else start for start in given.tolist()
+    ]
+    return parse_times([None if text is None else str(text) for text in texts])

@@ -1,5 +1,7 @@
 """Panels of arrays: what they hold, how they are cut, and what they refuse."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,23 @@ def test_without_starts_times_are_whole_numbers_even_with_a_frequency():
     assert not panel.is_dated
     assert panel.future_times(2).tolist() == [[2, 3]]
     assert panel.freq == "h"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "2024-03-01T00:00:00Z",
+        "2024-03-01T01:00:00+01:00",
+        "2024-03-01",
+        np.datetime64("2024-03-01"),
+        datetime(2024, 3, 1),
+        datetime(2024, 3, 1, tzinfo=UTC),
+        date(2024, 3, 1),
+    ],
+)
+def test_starts_may_be_given_in_many_ways(start):
+    panel = Panel.from_arrays([[1.0]], freq="D", starts=[start])
+    assert panel.starts.tolist() == np.array(["2024-03-01"], "datetime64[ns]").tolist()
 
 
 def test_a_panel_of_no_series_is_a_panel():
@@ -133,9 +152,15 @@ def test_it_shows_its_size_and_not_its_values():
             lambda: Panel.from_arrays([[1]], ids=["a" * 300]),
             r"at most 256 characters, got one of 300",
         ),
-        (lambda: Panel.from_arrays([[1]], freq="D", starts=["x"]), r"^starts are dates or whole"),
+        (
+            lambda: Panel.from_arrays([[1]], freq="D", starts=["x"]),
+            r"^starts\[0\]: 'x' is not a time\. Give",
+        ),
         (lambda: Panel.from_arrays([[1]], starts=["2020-01-01"]), r"start at dates need freq="),
-        (lambda: Panel.from_arrays([[1]], freq="D", starts=["NaT"]), r"^A start is missing"),
+        (
+            lambda: Panel.from_arrays([[1]], freq="D", starts=["NaT"]),
+            r"^starts\[0\]: 'NaT' is not a time",
+        ),
         (lambda: Panel.from_arrays([[1]], freq="D", starts=[0, 1]), r"^1 ids need as many starts"),
         (lambda: Panel.from_arrays([[1]], season_length=0), r"^season_length must be 1 or more"),
         (lambda: Panel.from_arrays([[1]], tz="Mars/Base"), r"^Unknown time zone 'Mars/Base'\. Use"),
