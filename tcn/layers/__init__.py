@@ -5,6 +5,7 @@ from tcn.layers.conv import CausalConv1d
 from tcn.layers.conv2d import Conv2d, ConvTranspose2d, MaskedConv2d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.field import dilation_cycles, levels_for, stack_field
+from tcn.layers.folding import fold_weight_norm
 from tcn.layers.gated import Condition, GatedBlock
 from tcn.layers.layout import channels_last, is_channels_last
 from tcn.layers.norms import LayerNorm, RMSNorm
@@ -16,7 +17,6 @@ from tcn.layers.shapes import conv_out, conv_transpose_out, same_padding
 from tcn.layers.stack import GatedStack, Stack
 from tcn.layers.stream import Demand, PointwiseLayer, StreamLayer, module_list, pick, whole
 from tcn.layers.transposed import CausalConvTranspose1d
-from tcn.layers.weight_norm import fold_weight_norm
 
 __all__ = [
     "Activation",

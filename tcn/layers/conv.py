@@ -87,6 +87,12 @@ class CausalConv1d(StreamLayer[Tensor]):
         """The weights of the convolution (C_out, C_in / groups, k)."""
         return self.weight if self.gain is None else scaled(self.weight, self.gain)
 
+    def fold_weight_norm(self) -> None:
+        """Put the effective weights in place of direction and length, for use after training."""
+        with torch.no_grad():
+            self.weight.copy_(self.effective_weight())
+        self.gain = None
+
     def initial_state(self, batch_size: int) -> Tensor:
         return self.weight.new_zeros(batch_size, self.in_channels, self.left_padding)
 

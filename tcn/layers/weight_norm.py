@@ -4,13 +4,8 @@ Source: Salimans and Kingma 2016 (arXiv:1602.07868). A layer that supports it ha
 beside `weight`; both are ordinary parameters, so that copies and saved weights need no care.
 """
 
-import copy
-from typing import TypeVar
-
 import torch
-from torch import Tensor, nn
-
-Network = TypeVar("Network", bound=nn.Module)
+from torch import Tensor
 
 
 def direction_norm(weight: Tensor) -> Tensor:
@@ -23,16 +18,3 @@ def direction_norm(weight: Tensor) -> Tensor:
 def scaled(weight: Tensor, gain: Tensor) -> Tensor:
     """Weights in the direction of `weight` (C_out, C_in, k) with length `gain` (C_out, 1, 1)."""
     return weight * (gain / direction_norm(weight))
-
-
-def fold_weight_norm(network: Network) -> Network:
-    """A copy that computes the same with plain weights, faster and without `gain`."""
-    folded = copy.deepcopy(network)
-    for module in folded.modules():
-        gain = getattr(module, "gain", None)
-        weight = getattr(module, "weight", None)
-        if isinstance(gain, nn.Parameter) and isinstance(weight, nn.Parameter):
-            with torch.no_grad():
-                weight.copy_(scaled(weight, gain))
-            module.register_parameter("gain", None)
-    return folded

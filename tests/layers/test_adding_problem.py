@@ -40,10 +40,16 @@ class LastSum(nn.Module):
         return self.out(self.stack.last(x)[..., 0])[:, 0]
 
 
-def train(length: int, levels: int, max_steps: int, target_mse: float) -> tuple[float, int]:
-    """Train until the mean squared error on held-out sums is below the target: error, steps."""
+def error(network: LastSum, x: Tensor, sums: Tensor) -> float:
+    """The mean squared error; always answering 1 scores 0.1667."""
+    with torch.inference_mode():
+        return functional.mse_loss(network(x), sums).item()
+
+
+def train(length: int, levels: int, max_steps: int, target_mse: float) -> float:
+    """Train until the error on validation sums is below the target; the error on test sums."""
     generator = torch.Generator().manual_seed(1)
-    held_out, held_out_sums = draw_sums(2000, length, generator)
+    validation = draw_sums(2000, length, generator)
     network = LastSum(levels)
     optimizer = torch.optim.Adam(network.parameters(), lr=4e-3)
     mse = math.inf
@@ -56,20 +62,22 @@ def train(length: int, levels: int, max_steps: int, target_mse: float) -> tuple[
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         if step % 100 == 0:
-            with torch.inference_mode():
-                mse = functional.mse_loss(network(held_out), held_out_sums).item()
-            if mse < target_mse:
-                return mse, step
-    return mse, max_steps
+            mse = error(network, *validation)
+        if mse < target_mse:
+            break
+    return error(network, *draw_sums(4000, length, generator))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_adds_two_numbers_that_are_600_steps_apart_within_15_minutes():
-    levels = 8
-    assert levels >= levels_for(600, KERNEL_SIZE, convs_per_level=2)
     start = time.process_time()
-    mse, steps = train(600, levels, max_steps=10_000, target_mse=8e-4)
+    mse = train(600, levels=8, max_steps=10_000, target_mse=8e-4)
     minutes = (time.process_time() - start) / 60
-    assert mse < 1e-3, f"The error is {mse} after {steps} steps; answering 1 scores 0.1667."
+    assert mse < 1e-3
     assert minutes < 15
+
+
+def test_the_network_of_the_adding_problem_reads_the_whole_sequence():
+    assert levels_for(600, KERNEL_SIZE, convs_per_level=2) <= 8
+    assert LastSum(levels=8).stack.receptive_field == 3061
