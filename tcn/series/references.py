@@ -103,6 +103,7 @@ class _View:
         self.history = history
         self.end = end
         self.steps = steps
+        self.first = torch.minimum(history.first, end - 1)  # of the values up to each origin
         self.loc = scaling.loc[:, :, None]
         self.scale = scaling.scale[:, :, None]
         self.season = history.season[:, None, None]
@@ -165,7 +166,7 @@ class _View:
         """The last values as z, newest first, each (N, O, H)."""
         columns = []
         for back in range(3):
-            index = (self.end - 1 - back).clamp_min(0)
+            index = torch.maximum(self.end - 1 - back, self.first)
             value = self.history.last_seen.gather(1, index)[:, :, None]
             columns.append(((value - self.loc) / self.scale).expand(self.steps.shape).contiguous())
         return columns
@@ -176,7 +177,8 @@ class _View:
         half = age_at(self.history, self.end) // 2
         lag = torch.cat([torch.minimum(width, half), torch.minimum(3 * width, half)], dim=1)
         lag = lag.clamp_min(1)
-        before = loc_at(self.history, (self.end.repeat(1, 2) - lag).clamp_min(1))
+        earlier = torch.maximum(self.end.repeat(1, 2) - lag, self.first.repeat(1, 2) + 1)
+        before = loc_at(self.history, earlier)
         change = (self.loc.repeat(1, 2, 1) - before[:, :, None]) / self.scale.repeat(1, 2, 1)
         near, far = (change / lag[:, :, None]).chunk(2, dim=1)
         return near, far
