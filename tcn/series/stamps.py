@@ -59,11 +59,16 @@ def parse_times(cells: Sequence[str | None], time_format: str | None = None) -> 
 
 def check_range(stamps: NDArray[np.datetime64]) -> Stamps:
     """Any unit to nanoseconds; raises `BadCell` at the first stamp these cannot hold."""
-    days = stamps.astype("datetime64[D]")
-    outside = np.flatnonzero((days < FIRST_DAY) | (days > LAST_DAY))
+    outside = _outside(stamps)
     if outside.size:
         raise BadCell(int(outside[0]), f"{stamps[outside[0]]} is outside the years 1678 to 2261")
     return stamps.astype("datetime64[ns]")
+
+
+def _outside(stamps: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """Where stamps lie that nanoseconds in 64 bits cannot hold."""
+    days = stamps.astype("datetime64[D]")
+    return np.flatnonzero((days < FIRST_DAY) | (days > LAST_DAY))
 
 
 def _cell(cells: Sequence[str | None], index: int) -> str:
@@ -185,15 +190,17 @@ def _to_datetime(texts: list[str], how: str, shown: list[str] | None = None) -> 
         index = pd.DatetimeIndex(pd.to_datetime(texts, format=how, errors="coerce", utc=True))
     except ValueError as error:
         raise DataError(f"time_format={how!r} is not a strptime format: {error}.") from error
-    stamps = index.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    stamps = index.tz_localize(None).to_numpy()  # in the unit pandas chose
     bad = np.flatnonzero(np.isnat(stamps))
+    if bad.size == 0:
+        bad = _outside(stamps)
     if bad.size:
         text = (shown or texts)[bad[0]]
         year = re.search(r"\d{4,}", text)
-        if year and not 1678 <= int(year[0]) <= 2261:
-            raise BadCell(int(bad[0]), f"{text!r} is outside the years 1678 to 2261")
-        raise BadCell(int(bad[0]), f"{text!r} is not a time")
-    return check_range(stamps)
+        is_outside = year is not None and not 1678 <= int(year[0]) <= 2261
+        what = "is outside the years 1678 to 2261" if is_outside else "is not a time"
+        raise BadCell(int(bad[0]), f"{text!r} {what}")
+    return stamps.astype("datetime64[ns]")
 
 
 def _isoformat(texts: list[str]) -> Stamps:

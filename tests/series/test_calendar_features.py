@@ -16,10 +16,10 @@ def test_every_feature_is_what_pandas_says():
         "second_of_minute": stamps.second / 59,
         "minute_of_hour": stamps.minute / 59,
         "hour_of_day": stamps.hour / 23,
-        "day_of_week": stamps.dayofweek / 6,
+        "day_of_week": stamps.day_of_week / 6,
         "day_of_month": (stamps.day - 1) / 30,
-        "day_of_year": (stamps.dayofyear - 1) / 365,
-        "week_of_year": (stamps.dayofyear - 1) // 7 / 52,
+        "day_of_year": (stamps.day_of_year - 1) / 365,
+        "week_of_year": (stamps.day_of_year - 1) // 7 / 52,
         "month_of_year": (stamps.month - 1) / 11,
         "quarter_of_year": (stamps.quarter - 1) / 3,
     }
