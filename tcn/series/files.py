@@ -125,7 +125,7 @@ def panel_of_table(
     """Choose the columns of a table and build the panel; `columns` are those asked for."""
     asked = [name for name in (*columns, *roles.past, *roles.future, *roles.static) if name]
     unknown = [name for name in asked if name not in table.names]
-    if unknown and not (future and set(unknown) <= set(future.names)):
+    if unknown:
         raise DataError(
             f"Columns missing: {unknown}; found: {table.names[:20]}. Check their names."
         )
