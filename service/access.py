@@ -185,3 +185,9 @@ def owner_of(request: Request) -> str:
     """Return who the things that a request makes belong to."""
     principal: Principal = request.scope["principal"]
     return principal.id
+
+
+def owner_filter(request: Request) -> str | None:
+    """Return whose things a request may see; None for everyone's."""
+    principal: Principal = request.scope["principal"]
+    return None if principal.is_admin else principal.id

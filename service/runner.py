@@ -28,6 +28,7 @@ from service.jobs import Job, JobTable, LeaseLost
 from service.settings import Settings
 from service.state import bundled_models, load_forecaster
 from service.store import ModelStore
+from service.streams import StreamTable
 from service.trainer import EXIT_INTERRUPTED, EXIT_MEMORY, EXIT_REFUSED, MADE, REQUEST
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Runner:
         self.trainer = trainer
         self.name = f"{socket.gethostname()}:{os.getpid()}:{_started_at(os.getpid())}"
         self.table = JobTable(Database(settings.database), settings.max_jobs, settings.job_attempts)
+        self.streams = StreamTable(self.table.database, settings.max_streams)
         self.store = ModelStore(settings.store, load_forecaster, bundled_models())
         self.stopping = threading.Event()
         self._silent: dict[str, tuple[int, int, float]] = {}
@@ -109,6 +111,7 @@ class Runner:
                 logger.warning("job %s: its runner is gone, it is queued again", job.id)
         for gone in self._silent.keys() - {job.id for job in running}:
             del self._silent[gone]
+        self.streams.forget(self.settings.stream_retention_s)
         for job_id in self.table.forget(self.settings.job_retention_s):
             shutil.rmtree(job_directory(self.settings, job_id), ignore_errors=True)
 

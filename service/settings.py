@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     rate_per_minute: int = Field(
         0, ge=0, le=1_000_000, description="Requests of one key (or address) a minute; 0: any."
     )
+    max_streams: int = Field(100_000, ge=1, description="Streams that are open.")
+    stream_retention_s: float = Field(
+        30 * 86_400.0, gt=0, description="Time that a stream is kept after its last push."
+    )
     max_jobs: int = Field(100, ge=1, description="Jobs that may wait or run.")
 
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Request body as sent.")

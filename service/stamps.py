@@ -5,21 +5,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tcn.series.frequency import parse_frequency
 from tcn.series.zones import to_wall
 
 Unit = Literal["D", "s", "ms", "us", "ns"]
 
 
-def stamps(times: NDArray[Any], tz: str | None) -> list[Any]:
+def stamps(times: NDArray[Any], tz: str | None, freq: str | None) -> list[Any]:
     """Write times (H,): numbers as they are, UTC stamps on the wall clock of `tz`.
 
-    >>> stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None)
+    Days and longer steps without a zone are dates; everything else has a time of day.
+
+    >>> stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None, "MS")
     ['2024-01-01', '2024-02-01']
     """
     if not np.issubdtype(times.dtype, np.datetime64):
         return list(times.tolist())
     if tz is None:
-        return _texts(times, "D")
+        has_clock = freq is not None and parse_frequency(freq).family == "fixed"
+        return _texts(times, "s" if has_clock else "D")
     if tz == "UTC":
         return [f"{text}Z" for text in _texts(times, "s")]
     wall = to_wall(times, tz)

@@ -22,6 +22,7 @@ from service.rates import RateLimiter
 from service.schemas import ForecastRequest, SeriesInput, Start
 from service.settings import Settings
 from service.store import ModelStore
+from service.streams import StreamTable
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class ServiceState:
     bodies: BodyReader
     database: Database
     jobs: JobTable
+    streams: StreamTable
     access: Access
     metrics: Metrics
     readiness: Readiness = field(default_factory=Readiness)
@@ -87,7 +89,8 @@ class ServiceState:
             settings.auth == "auto" and not settings.is_local
         )
         access = Access(KeyTable(database), rates, is_required=is_required)
-        return cls(settings, store, engine, bodies, database, jobs, access, metrics)
+        streams = StreamTable(database, settings.max_streams)
+        return cls(settings, store, engine, bodies, database, jobs, streams, access, metrics)
 
     def close(self) -> None:
         """Stop the engine and close what is open."""

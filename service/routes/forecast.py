@@ -117,14 +117,18 @@ async def forecast(request: Request) -> Response:
 
 def answer(model: str, wanted: ForecastRequest, pieces: Sequence[Piece]) -> Response:
     """Write the forecasts as JSON."""
+    return json_response({"model": model, "forecasts": forecasts_of(wanted, pieces)})
+
+
+def forecasts_of(wanted: ForecastRequest, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+    """Return one object per series: id, ds, mean, quantiles by level."""
     levels = [repr(level) for level in wanted.quantile_levels]
-    forecasts = [
+    return [
         {
             "id": series.id,
-            "ds": stamps(piece.times, piece.tz),
+            "ds": stamps(piece.times, piece.tz, series.freq),
             "mean": piece.mean,
             "quantiles": dict(zip(levels, np.ascontiguousarray(piece.quantiles.T), strict=True)),
         }
         for series, piece in zip(wanted.series, pieces, strict=True)
     ]
-    return json_response({"model": model, "forecasts": forecasts})

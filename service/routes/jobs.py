@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response, StreamingResponse
 
-from service.access import owner_of
+from service.access import owner_filter, owner_of
 from service.bodies import INLINE_BYTES, loads
 from service.errors import Problem, Report, kind_of
 from service.jobs import Job, new_id
@@ -337,9 +337,3 @@ async def _job(request: Request) -> Job:
     state = state_of(request)
     job_id = request.path_params["job_id"]
     return await asyncio.to_thread(state.jobs.get, job_id, owner_filter(request))
-
-
-def owner_filter(request: Request) -> str | None:
-    """Return whose jobs a request may see; None for all."""
-    principal = request.scope["principal"]
-    return None if principal.is_admin else owner_of(request)

@@ -61,6 +61,14 @@ def test_missing_values_are_no_anomalies(client):
     assert not any(answer["series"][0]["anomaly"])
 
 
+def test_the_detection_starts_where_it_should_in_hourly_data(client):
+    series = [{"id": "a", "y": SERIES, "freq": "h", "start": "2024-01-01"}]
+    body = {"series": series, "detection_length": 17, "horizon": 3}
+    (one,) = client.post("/v1/anomalies", body).json()["series"]
+    assert (len(one["ds"]), one["ds"][0]) == (17, "2024-01-01T23:00:00")
+    assert one["ds"][1] == "2024-01-02T00:00:00"
+
+
 def test_series_too_short_are_named(client):
     series = [{"id": "long", "y": SERIES}, {"id": "short", "y": [1.0, 2.0]}]
     answer = client.post("/v1/anomalies", {"series": series, "detection_length": 4}).json()
