@@ -259,8 +259,8 @@ def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:
     empty = np.flatnonzero(first >= panel.offsets[1:])
     if empty.size:
         i = int(empty[0])
-        is_cut = panel.lengths[i] == context_length
-        where = f" in its newest {context_length} points, all that this model reads" * is_cut
+        is_full = panel.lengths[i] == context_length
+        where = f" in its newest {context_length:,} points, all that are read" if is_full else ""
         raise DataError(
             f"Series {str(panel.ids[i])!r} has no observed value{where}. "
             "Give at least one number, or leave the series out."
