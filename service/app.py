@@ -13,7 +13,7 @@ from starlette.responses import Response
 from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
-from service.routes import forecast, jobs, judging, models, operations, streams
+from service.routes import forecast, jobs, judging, models, operations, series, streams
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
@@ -23,6 +23,7 @@ ROUTERS = (
     judging.router,
     jobs.router,
     jobs.trainer,
+    series.router,
     streams.router,
     models.router,
     models.admin,

@@ -161,10 +161,14 @@ def panel_of_csv(path: Path, params: Mapping[str, Any]) -> Panel:
     """Read an uploaded file. Raises `DataError` with the row and column."""
     options = {key: params[key] for key in (*COLUMN_KEYS, *LIST_KEYS) if params.get(key)}
     with path.open("rb") as file:
-        head = file.read(8)
+        refuse_compressed(file.read(8))
+    return tcn.read_csv(path, **options)
+
+
+def refuse_compressed(head: bytes) -> None:
+    """Raise `DataError` when a file's first bytes are not those of a text."""
     if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
         raise DataError("This is a compressed file or a workbook. Send it as plain CSV text.")
-    return tcn.read_csv(path, **options)
 
 
 def read_training_panel(directory: Path, params: Mapping[str, Any]) -> Panel:

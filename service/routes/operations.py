@@ -31,6 +31,7 @@ MEDIA_TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".csv": "text/csv",
+    ".txt": "text/plain",
 }
 HEALTH = {"type": "object", "required": ["status"]}
 
@@ -90,6 +91,12 @@ async def metrics(request: Request) -> Response:
 async def docs(_request: Request) -> Response:
     """Return the page that shows the OpenAPI document; it loads nothing from other hosts."""
     return page("docs.html")
+
+
+@router.get("/", include_in_schema=False)
+async def home(_request: Request) -> Response:
+    """Return the page: forecast, backtest, find anomalies, train, compare."""
+    return page("index.html")
 
 
 @router.get("/web/{name}", include_in_schema=False)

@@ -1,0 +1,63 @@
+"""POST /v1/series: a CSV file in, the series that the other routes take out."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from fastapi import Request
+from starlette.responses import Response
+
+import tcn
+from service.errors import Problem
+from service.routing import describe, json_response, new_router
+from service.stamps import stamps
+from service.state import state_of
+from service.training_data import COLUMN_KEYS, options_of_text, refuse_compressed
+from tcn.errors import TcnError
+from tcn.series import Panel, season_length_of
+
+router = new_router("read")
+
+
+@router.post(
+    "/v1/series",
+    **describe(
+        "Read a CSV file into series",
+        body={"type": "string"},
+        body_types=("text/csv",),
+        answer={"type": "object", "properties": {"series": {"type": "array"}}},
+    ),
+)
+async def read(request: Request) -> Response:
+    """Find the columns, say which, and return the series with their stamps."""
+    state = state_of(request)
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "text/csv":
+        raise Problem(415, "Send the file as it is, with the header 'Content-Type: text/csv'.")
+    options = options_of_text(dict(request.query_params))
+    columns = {key: options[key] for key in COLUMN_KEYS if key in options}
+    async with state.bodies.read(request, state.settings.max_body_bytes) as data:
+        content = await asyncio.to_thread(_read, data, columns)
+    return await asyncio.to_thread(json_response, content)
+
+
+def _read(data: bytes, columns: dict[str, Any]) -> dict[str, Any]:
+    try:
+        refuse_compressed(data[:8])
+        panel = tcn.read_csv(data, **columns)
+    except TcnError as error:
+        raise Problem(422, str(error)) from None
+    return {
+        "source": panel.source.describe(),
+        "freq": panel.freq,
+        "season_length": season_length_of(panel.freq),
+        "series": [_one(panel, index) for index in range(len(panel))],
+    }
+
+
+def _one(panel: Panel, index: int) -> dict[str, Any]:
+    y = panel[index]
+    steps = np.arange(len(y), dtype=np.int64)
+    times = panel.frequency.shift(panel.starts[index : index + 1], steps, panel.tz)
+    ds = stamps(times, panel.tz, panel.freq)
+    return {"id": str(panel.ids[index]), "start": ds[0] if ds else 0, "y": y, "ds": ds}
