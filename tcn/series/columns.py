@@ -102,19 +102,16 @@ class Table:
 
     def codes(self, name: str) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
         """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
-        import pyarrow.compute as pc
         import pyarrow.types as is_type
 
         column = self._column(name)
-        if is_type.is_string(column.type) or is_type.is_large_string(column.type):
-            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
-        if column.null_count:
-            row = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
-            raise DataError(
-                f"Column {name!r}, {self._row(row)}: the series id is missing. "
-                f"Fill it in, or leave the row out."
-            )
         codes, uniques = _encoded(column)
+        is_missing = codes < 0
+        if is_missing.any():
+            raise DataError(
+                f"Column {name!r}, {self._row(int(np.argmax(is_missing)))}: the series id is "
+                f"missing. Fill it in, or leave the row out."
+            )
         if is_type.is_floating(column.type) and np.all(uniques == np.floor(uniques)):
             uniques = uniques.astype(np.int64)
         texts = uniques if uniques.dtype.kind in "iufM" else uniques.astype(np.str_)
@@ -176,6 +173,8 @@ class Table:
         if is_type.is_floating(kind):
             return _whole_floats(column.to_numpy(zero_copy_only=False))
         codes, uniques = _encoded(column)
+        if codes.size and codes.min() < 0:
+            raise BadCell(int(np.argmin(codes)), "the time is missing")
         return _through_uniques(codes, uniques.tolist(), self.time_format)
 
     def _row(self, row: int) -> str:
@@ -202,12 +201,20 @@ def _is_number(kind: Any) -> bool:
 
 
 def _encoded(column: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """(codes, uniques in order of appearance); missing cells have the code -1."""
+    """(codes, uniques in order of appearance); missing and blank cells have the code -1."""
     import pyarrow.compute as pc
 
     encoded = column.dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int32, copy=False), encoded.dictionary.to_numpy(zero_copy_only=False)
+    codes = codes.astype(np.int32, copy=False)
+    uniques = encoded.dictionary.to_numpy(zero_copy_only=False)
+    if uniques.dtype != object:
+        return codes, uniques
+    is_kept = np.array([str(value).strip() != "" for value in uniques.tolist()], bool)
+    if is_kept.all():
+        return codes, uniques
+    place = np.append(np.where(is_kept, np.cumsum(is_kept) - 1, -1), -1).astype(np.int32)
+    return place[codes], uniques[is_kept]
 
 
 def _through_uniques(

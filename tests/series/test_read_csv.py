@@ -63,6 +63,13 @@ def test_columns_that_are_named_are_taken():
     assert (panel.values.tolist(), panel.past_covariates.values.tolist()) == ([2, 4], [[1, 3]])
 
 
+def test_a_blank_cell_of_a_categorical_covariate_is_missing():
+    content = b"ds,y,promo\n2024-01-01,1,none\n2024-01-02,2,\n2024-01-03,3,big\n"
+    promo = read_csv(content, past_covariates=["promo"]).past_covariates
+    assert promo.categories == (("big", "none"),)
+    assert np.array_equal(promo.values, [[1, np.nan, 0]], equal_nan=True)
+
+
 def test_other_numbers_of_a_long_table_are_told_and_not_used():
     panel = read_csv(b"id,ds,y,price\na,2024-01-01,1,9\na,2024-01-02,2,9\n")
     assert panel.source.ignored == ("price",)
