@@ -235,6 +235,17 @@ def serve(
     return run(["--host", host, "--port", str(port), "--store", str(store)])
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def keys(context: typer.Context) -> int:
+    """Create, list and revoke the keys of the service."""
+    from tcn.cli.serve import run
+
+    return run(["keys", *context.args])
+
+
 @app.command()
 def info(
     model: Annotated[str, Argument(help="Bundled name or directory of a model.", metavar="MODEL")],

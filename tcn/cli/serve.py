@@ -1,4 +1,4 @@
-"""`tcn serve`: hand over to the HTTP service, which is a program of its own."""
+"""`tcn serve` and `tcn keys`: hand over to the HTTP service, which is a program of its own."""
 
 import importlib.util
 import os

@@ -9,11 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
+
+import numpy as np
 
 from tcn.cli.console import write_json, write_table
 from tcn.errors import ConfigError
-from tcn.series import Forecast
+from tcn.series import Forecast, parse_frequency
 
 MAX_SHOWN_ROWS = 48
 
@@ -160,14 +162,23 @@ def _file_writer(out: Path) -> Iterator[ForecastWriter]:
 
 
 def _stamps(forecast: Forecast) -> list[list[Any]]:
+    """Times (N, H) as the service writes them: dates for days and longer steps without a zone."""
+    if forecast.times.dtype.kind in "iu":
+        return cast("list[list[Any]]", forecast.times.tolist())
+    if forecast.tz is None:
+        unit: Any = "s" if _has_clock(forecast) else "D"
+        return cast("list[list[Any]]", np.datetime_as_string(forecast.times, unit).tolist())
     column = forecast.to_frame("pandas")["ds"]
-    shape = forecast.mean.shape
-    if column.dtype.kind in "iu":
-        cells: list[Any] = column.tolist()
-    else:
-        cells = [stamp.isoformat() for stamp in column]
-    return [cells[row * shape[1] : (row + 1) * shape[1]] for row in range(shape[0])]
+    cells = [stamp.isoformat().replace("+00:00", "Z") for stamp in column]
+    horizon = forecast.horizon
+    return [cells[row * horizon : (row + 1) * horizon] for row in range(len(forecast))]
+
+
+def _has_clock(forecast: Forecast) -> bool:
+    return forecast.freq is not None and parse_frequency(forecast.freq).family == "fixed"
 
 
 def _cell(value: Any) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.5g}"
+    return str(value).removesuffix(" 00:00:00")

@@ -79,6 +79,14 @@ def test_serve_hands_its_options_over(monkeypatch):
     assert started[0][1:] == expected
 
 
+def test_keys_hands_everything_over(monkeypatch):
+    commands = []
+    monkeypatch.setattr(os, "execv", lambda program, command: commands.append(command))
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 0))
+    assert exit_code("keys", "create", "--name", "ci", "--help") == 0
+    assert commands[0][1:] == ["-P", "-m", "service", "keys", "create", "--name", "ci", "--help"]
+
+
 def test_serve_without_the_extra_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert exit_code("serve") == 2

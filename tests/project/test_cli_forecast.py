@@ -61,13 +61,23 @@ def test_a_pipe_gets_csv_and_stderr_says_which_columns_were_chosen(run, sales):
     assert "Series by 'unique_id': values from 'y', times from 'ds'." in err
 
 
-def test_json_has_the_shape_of_the_services_answer(run, sales):
-    code, out, _ = run("forecast", sales, "--horizon", 1, "--quantiles", "0.9,0.5", "--json")
+@pytest.mark.parametrize(
+    ("options", "stamp"),
+    [
+        ([], "2026-01-04"),
+        (["--freq", "24h"], "2026-01-04T00:00:00"),
+        (["--tz", "Europe/Berlin"], "2026-01-04T00:00:00+01:00"),
+    ],
+)
+def test_json_has_the_shape_of_the_services_answer(run, sales, options, stamp):
+    code, out, _ = run(
+        "forecast", sales, "--horizon", 1, "--quantiles", "0.9,0.5", "--json", *options
+    )
     answer = json.loads(out)
     assert code == 0
     assert answer["model"] == "zero"
     assert [record["id"] for record in answer["forecasts"]] == ["a", "b"]
-    assert answer["forecasts"][0]["ds"] == ["2026-01-04T00:00:00"]
+    assert answer["forecasts"][0]["ds"] == [stamp]
     assert answer["forecasts"][0]["quantiles"] == {"0.5": [3.0], "0.9": [3.4]}
 
 
