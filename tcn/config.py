@@ -5,6 +5,7 @@ know. Every size has an upper limit, so that a config from outside cannot ask fo
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast, get_args
@@ -32,9 +33,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return {
-            field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)
-        }
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -43,7 +42,8 @@ class Config:
         for key in values:
             if key not in known:
                 raise ConfigError(
-                    f"Unknown key {key!r} in {cls.__name__}. Known keys: {', '.join(sorted(known))}."
+                    f"Unknown key {key!r} in {cls.__name__}. "
+                    f"Known keys: {', '.join(sorted(known))}."
                 )
         return cls(**{key: _frozen(value) for key, value in values.items()})
 
@@ -96,10 +96,8 @@ def require_quantile_levels(levels: object) -> None:
         raise ConfigError(f"quantile_levels must be 1 to {MAX_QUANTILES} numbers, got {levels!r}.")
     for level in levels:
         if not isinstance(level, int | float) or not 0.0 < level < 1.0:
-            raise ConfigError(
-                f"quantile_levels must lie strictly between 0 and 1, got {level!r}."
-            )
-    if any(b <= a for a, b in zip(levels, levels[1:], strict=False)):
+            raise ConfigError(f"quantile_levels must lie strictly between 0 and 1, got {level!r}.")
+    if any(b <= a for a, b in itertools.pairwise(levels)):
         raise ConfigError(f"quantile_levels must ascend without repeats, got {levels!r}.")
 
 
@@ -174,7 +172,7 @@ class TrainConfig(Config):
     """How to train; nothing here is part of a model.
 
     max_epochs: passes over the training data at most. patience: evaluations without a better
-    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.0005 from
+    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.0002 from
     a trained start. batch_positions: series values per step. origins, steps: forecast origins per
     window and future steps per origin in a training step. validation_length: points held back at
     the end of each series; None is the horizon, more for long series. seed: of weights and batches.
@@ -189,8 +187,8 @@ class TrainConfig(Config):
     clip: float = 1.0
     average: float = 0.99
     batch_positions: int = 12_288
-    origins: int = 12
-    steps: int = 24
+    origins: int = 8
+    steps: int = 12
     validation_length: int | None = None
     precision: Precision = "auto"
     seed: int = 0

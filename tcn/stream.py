@@ -62,5 +62,3 @@ def _checked(new_values: ArrayLike, panel: Panel) -> NDArray[np.float64]:
             "Give finite numbers, or NaN where one is missing."
         )
     return values
-
-

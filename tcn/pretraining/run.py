@@ -102,8 +102,8 @@ class SyntheticBatches:
         length = int(rng.choice(kind.lengths))
         rows = max(self.config.positions // length, 4)
         series = sample_series(rng, rows * STEPS_PER_POOL, length)
-        values = torch.from_numpy(series.values).split(rows)
-        seasons = torch.from_numpy(series.season_hint).split(rows)
+        values = torch.split(torch.from_numpy(series.values), rows)
+        seasons = torch.split(torch.from_numpy(series.season_hint), rows)
         return [(kind, v, s) for v, s in zip(values, seasons, strict=True)]
 
     def _pairs(

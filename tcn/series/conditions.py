@@ -92,9 +92,7 @@ class Conditions:
                 f"horizon of {ahead} or less."
             )
 
-    def encode(
-        self, panel: Panel, rows: Index, length: int, first: int, last: int
-    ) -> Encoded:
+    def encode(self, panel: Panel, rows: Index, length: int, first: int, last: int) -> Encoded:
         """Columns for windows that end with each series, and its next steps `first` to `last`.
 
         When first is above 1 the window ends at step `first - 1`, beyond the data.
@@ -106,7 +104,7 @@ class Conditions:
     def encode_at(
         self, panel: Panel, rows: Index, ends: Index, length: int, targets: Index
     ) -> Encoded:
-        """Columns for windows of `length` before `ends` (N,), and at positions `targets` (N, O, H)."""
+        """Columns for windows of `length` before `ends` (N,), and at `targets` (N, O, H)."""
         position = ends[:, None] - length + np.arange(length)
         context = [
             *_over_time(panel.past_covariates, self.past, rows, position),
@@ -125,7 +123,8 @@ def _fit(covariates: Covariates | None) -> tuple[Column, ...]:
     if covariates is None:
         return ()
     columns: list[Column] = []
-    for index, (name, names) in enumerate(zip(covariates.names, covariates.categories, strict=True)):
+    pairs = zip(covariates.names, covariates.categories, strict=True)
+    for index, (name, names) in enumerate(pairs):
         if names is not None:
             columns += [Column(name, category=category) for category in names[:MAX_CATEGORIES]]
             continue
@@ -168,12 +167,11 @@ def _over_time(
     return tensors
 
 
-def _encoded(
-    raw: Array, column: Column, categories: tuple[str, ...] | None
-) -> tuple[Array, Array]:
+def _encoded(raw: Array, column: Column, categories: tuple[str, ...] | None) -> tuple[Array, Array]:
     mask = np.isfinite(raw)
     if column.category is not None:
-        code = categories.index(column.category) if column.category in (categories or ()) else -1
+        known = categories or ()
+        code = known.index(column.category) if column.category in known else -1
         return (raw == code).astype(np.float64), mask.astype(np.float64)
     values = np.where(mask, (raw - column.mean) / column.deviation, 0.0)
     return np.clip(values, -10.0, 10.0), mask.astype(np.float64)

@@ -46,8 +46,8 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     cycle_ago, has_cycle = _values_before(history, index, season)
     phase_mean, has_phase = _phase_mean(history, index, season)
     age = age_at(history, end)
-    seen = recent.past.count
-    share = recent.scale.count / torch.minimum(age, scale_window(history.season)[:, None])
+    seen = recent.past.number
+    share = recent.scale.number / torch.minimum(age, scale_window(history.season)[:, None])
     seasonal = season > 1
     columns = [
         torch.asinh((value - loc) / scale) * observed,
@@ -117,7 +117,7 @@ def _share_of_zeros(history: History, index: Tensor, recent: Recent) -> Tensor:
     raw = history.values + history.centre
     tiny = 1e-9 * (history.centre.abs() + 1.0)
     zeros = ((raw.abs() < tiny).double() * history.observed).cumsum(dim=1)
-    return zeros.gather(1, index) / recent.past.count.clamp_min(1.0)
+    return zeros.gather(1, index) / recent.past.number.clamp_min(1.0)
 
 
 def _log_ratio(top: Tensor, bottom: Tensor) -> Tensor:

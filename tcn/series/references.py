@@ -1,8 +1,8 @@
 """What a head is told of each future step: the same phase in past cycles, and simple drafts.
 
-For origin `o` and step `h` (1 is the next value) with a cycle of `m` steps, the j-th reference is the
-value at `o + h - m * ceil(h / m) - j m`: the same phase, j cycles back from the newest one seen.
-It is compared with the mean of its own cycle, as a difference in units of scale, and, where all
+For origin `o` and step `h` (1 is the next value) with a cycle of `m` steps, the j-th reference is
+the value at `o + h - m * ceil(h / m) - j m`: the same phase, j cycles back from the newest seen. It
+is compared with the mean of its own cycle, as a difference in units of scale, and, where all
 values so far are positive, as a ratio too, since many seasons grow with the level.
 
 Drafts are whole forecasts in z units (seasonal naive, seasonal means, the level, straight lines)

@@ -92,20 +92,20 @@ class Totals(NamedTuple):
     values: Tensor
     squares: Tensor
     changes: Tensor
-    count: Tensor
-    count_changes: Tensor
+    number: Tensor
+    number_of_changes: Tensor
 
     def mean(self) -> Tensor:
         """Mean of the observed values; 0 where there is none."""
-        return self.values / self.count.clamp_min(1.0)
+        return self.values / self.number.clamp_min(1.0)
 
     def mean_change(self) -> Tensor:
         """Mean absolute difference of neighbouring observations."""
-        return self.changes / self.count_changes.clamp_min(1.0)
+        return self.changes / self.number_of_changes.clamp_min(1.0)
 
     def spread(self) -> Tensor:
         """Half the standard deviation plus half the mean absolute difference."""
-        variance = self.squares / self.count.clamp_min(1.0) - self.mean().square()
+        variance = self.squares / self.number.clamp_min(1.0) - self.mean().square()
         return 0.5 * variance.clamp_min(0.0).sqrt() + 0.5 * self.mean_change()
 
 
@@ -136,14 +136,14 @@ def scale_window(season: Tensor) -> Tensor:
 
 
 def loc_at(history: History, end: Tensor) -> Tensor:
-    """Location after the first `end` positions, (N, K); the last seen value where all is missing."""
+    """Location after the first `end` positions, (N, K); the newest value where all is missing."""
     width = level_window(history.season)[:, None].expand_as(end)
     return _loc(history, end, totals(history, end, width))
 
 
 def _loc(history: History, end: Tensor, level: Totals) -> Tensor:
     newest = history.last_seen.gather(1, (end - 1).clamp_min(0))
-    return torch.where(level.count > 0, level.mean(), newest)
+    return torch.where(level.number > 0, level.mean(), newest)
 
 
 class Recent(NamedTuple):
@@ -176,7 +176,7 @@ def loc_scale_at(history: History, end: Tensor) -> LocScale:
 def loc_scale_of(history: History, end: Tensor, recent: Recent) -> LocScale:
     """Location and scale from sums that are at hand."""
     loc = _loc(history, end, recent.level)
-    alone = recent.past.count < 2
+    alone = recent.past.number < 2
     share = torch.where(alone, SINGLE_VALUE_SHARE, RELATIVE_FLOOR)
     floor = share * (loc + history.centre).abs() + SMALLEST_SCALE
     spread = torch.maximum(recent.scale.spread(), LONG_RUN_SHARE * recent.past.spread())

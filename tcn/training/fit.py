@@ -32,7 +32,7 @@ from tcn.training.windows import (
 )
 
 RATE_FROM_SCRATCH = 2e-3
-RATE_FROM_START = 5e-4
+RATE_FROM_START = 2e-4
 _COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
 _FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
 
@@ -127,7 +127,7 @@ def _train(
         weight_decay=settings.weight_decay,
         average=settings.average,
         seed=settings.seed,
-        fingerprint=_fingerprint(batches, settings),
+        fingerprint=_fingerprint(network, batches, settings),
     )
     where = None if directory is None else Path(directory)
     return train(network, Task(batches, loss_of, score), loop, where, progress or _silent)
@@ -229,10 +229,18 @@ def _take_weights(network: ForecastNetwork, source: ForecastNetwork, patch_lengt
             value[:, :shared] = known[name][:, :shared]
 
 
-def _fingerprint(batches: PanelBatches, settings: TrainConfig) -> str:
-    digest = hashlib.sha256(batches.panel.values.tobytes())
-    digest.update(np.ascontiguousarray(batches.train_lengths).tobytes())
-    digest.update(json.dumps([settings.to_dict(), vars(batches.settings)]).encode())
+def _fingerprint(network: ForecastNetwork, batches: PanelBatches, settings: TrainConfig) -> str:
+    """Hash of all that decides the steps: first weights, data, covariates and settings."""
+    panel = batches.panel
+    arrays = [value.detach().numpy() for value in network.state_dict().values()]
+    arrays += [panel.values, panel.offsets, batches.train_lengths, batches.seasons]
+    for covariates in (panel.past_covariates, panel.future_covariates, panel.static_covariates):
+        arrays += [] if covariates is None else [covariates.values]
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    plain = [settings.to_dict(), vars(batches.settings), batches.conditions.to_dict()]
+    digest.update(json.dumps([repr(network), *plain]).encode())
     return digest.hexdigest()
 
 

@@ -29,6 +29,7 @@ Index = NDArray[np.int64]
 
 LONG_SERIES_SHARE = 0.1
 MAX_VALIDATION_WINDOWS = 1024
+MAX_VALIDATION_STEPS = 120_000
 FEWEST_OBSERVATIONS = 3
 
 
@@ -65,17 +66,18 @@ def split_by_time(panel: Panel, horizon: int, held_back: int | None) -> Split:
             f"needs for training and validation; the longest has {int(lengths.max(initial=0))}. "
             "Give longer series or a shorter horizon."
         )
-    return Split(train, _spread_origins(rows, train, lengths - horizon))
+    n_windows = min(MAX_VALIDATION_WINDOWS, max(MAX_VALIDATION_STEPS // horizon, 64))
+    return Split(train, _spread_origins(rows, train, lengths - horizon, n_windows))
 
 
-def _spread_origins(rows: Index, first: Index, last: Index) -> ValidationWindows:
+def _spread_origins(rows: Index, first: Index, last: Index, n_windows: int) -> ValidationWindows:
     """One origin per series, or more, evenly spaced, where there are few series."""
-    each = max(1, MAX_VALIDATION_WINDOWS // len(rows))
+    each = max(1, n_windows // len(rows))
     share = np.linspace(0.0, 1.0, each)
     ends = (first[rows, None] + share * (last - first)[rows, None]).astype(np.int64)
     pairs = np.unique(np.stack([np.repeat(rows, each), ends.ravel()], axis=1), axis=0)
-    if len(pairs) > MAX_VALIDATION_WINDOWS:
-        keep = np.linspace(0, len(pairs) - 1, MAX_VALIDATION_WINDOWS).astype(np.int64)
+    if len(pairs) > n_windows:
+        keep = np.linspace(0, len(pairs) - 1, n_windows).astype(np.int64)
         pairs = pairs[keep]
     return ValidationWindows(pairs[:, 0], pairs[:, 1])
 
@@ -123,8 +125,8 @@ class PanelBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that read as many points as the training data have, between 10 and 500."""
-        return int(np.clip(self.train_lengths.sum() / self.settings.positions * 2, 10, 500))
+        """Steps that read as many points as the training data have, between 20 and 500."""
+        return int(np.clip(self.train_lengths.sum() / self.settings.positions * 2, 20, 500))
 
     def __call__(self, step: int) -> TrainingPairs:
         settings = self.settings

@@ -32,7 +32,7 @@ def mix(rng: Generator, values: Array) -> Array:
     return weight * values + (1.0 - weight) * values[other] / scale[other] * scale
 
 
-def flip(rng: Generator, values: Array) -> Array:
+def flip(rng: Generator, values: Array) -> Array:  # noqa: ARG001 - all are called alike
     """Negated series."""
     return -values
 

@@ -26,6 +26,7 @@ from tcn.pretraining.prior.noise import (
 from tcn.pretraining.prior.seasons import Ints, seasonal
 from tcn.pretraining.prior.trends import trend
 
+
 class Traits(NamedTuple):
     """What the series of a batch are told: their cycle and how strongly they tend to grow."""
 
@@ -106,14 +107,13 @@ def sarima(rng: Generator, traits: Traits, length: int) -> Array:
     noise = shocks.copy()
     noise[:, 1:] += column(theta) * shocks[:, :-1]
     driven = _lagged_sum(noise, shocks, np.where(cyclic, season, 1), big_theta)
-    phi_column = phi
     series = np.zeros((size, n))
     rows = np.arange(n)
     back = np.where(cyclic, season, 1)
     for t in range(size):
         value = driven[:, t]
         if t >= 1:
-            value = value + phi_column * series[t - 1]
+            value = value + phi * series[t - 1]
         at = t - back
         known = at >= 0
         value = value + np.where(known, big_phi * series[np.maximum(at, 0), rows], 0.0)
@@ -174,7 +174,8 @@ def gaussian_process(rng: Generator, traits: Traits, length: int) -> Array:
     time = np.arange(length) / length
     total = np.zeros((n, length))
     for weight, low, high in ((1.0, 0.3, 3.0), (0.6, 3.0, 20.0), (0.3, 20.0, length / 4.0)):
-        frequency = rng.standard_t(4.0, (n, 12, 1)) * column(log_uniform(rng, low, max(high, low * 2), n))[:, None]
+        usual = log_uniform(rng, low, max(high, low * 2), n)
+        frequency = rng.standard_t(4.0, (n, 12, 1)) * column(usual)[:, None]
         angle = 2.0 * np.pi * frequency * time + rng.uniform(0, 2 * np.pi, (n, 12, 1))
         size = weight * rng.exponential(1.0, n) * pick(rng, 0.6, n)
         total += column(size) * np.cos(angle).sum(axis=1) / np.sqrt(6.0)
@@ -195,8 +196,9 @@ def counts(rng: Generator, traits: Traits, length: int) -> Array:
     mean = np.exp(np.clip(rate, -6.0, 7.0))
     shape = column(np.where(pick(rng, 0.5, n), 1e4, log_uniform(rng, 0.3, 10.0, n)))
     drawn = rng.poisson(mean * rng.gamma(shape, 1.0 / shape, mean.shape)).astype(np.float64)
-    present = rng.random((n, length)) < column(np.where(pick(rng, 0.5, n), 1.0, rng.uniform(0.05, 0.8, n)))
-    return drawn * present
+    share = np.where(pick(rng, 0.5, n), 1.0, rng.uniform(0.05, 0.8, n))
+    present: Array = drawn * (rng.random((n, length)) < column(share))
+    return present
 
 
 def shapes(rng: Generator, traits: Traits, length: int) -> Array:
@@ -204,7 +206,8 @@ def shapes(rng: Generator, traits: Traits, length: int) -> Array:
     season = traits.season
     n = season.size
     cyclic = np.maximum(season, 2)
-    position = ((np.arange(length) + column(rng.integers(0, cyclic))) % column(cyclic)) / column(cyclic)
+    start = column(rng.integers(0, cyclic))
+    position = ((np.arange(length) + start) % column(cyclic)) / column(cyclic)
     duty = column(rng.uniform(0.1, 0.9, n))
     saw = np.where(position < duty, position / duty, (1.0 - position) / (1.0 - duty))
     square = (position < duty).astype(np.float64)
@@ -223,14 +226,16 @@ def two_seasons(rng: Generator, traits: Traits, length: int) -> Array:
     season = traits.season
     n = season.size
     inner = np.where(season > 1, season, 2)
-    ratio = np.where(pick(rng, 0.75, n), 7, rng.choice(np.array([2, 3, 4, 5, 12, 30]), n))
+    other = rng.choice(np.array([2, 3, 4, 5, 12, 30]), n)
+    ratio = np.where(pick(rng, 0.75, n), 7, other).astype(np.int64)
     outer = np.minimum(inner * ratio, 4 * length).astype(np.int64)
     first = seasonal(rng, inner, length) * column(season > 1)
     within = np.arange(length) + column(rng.integers(0, outer))
     block = (within // column(inner)) % column(ratio)
     table = rng.normal(0.0, 1.0, (n, int(ratio.max())))
     weekend = (block >= column(np.maximum(ratio - 2, 1))) * column(rng.uniform(-1.5, 0.5, n))
-    levels = np.where(column(pick(rng, 0.7, n)), weekend, np.take_along_axis(table, block, axis=1) * 0.5)
+    free = np.take_along_axis(table, block, axis=1) * 0.5
+    levels = np.where(column(pick(rng, 0.7, n)), weekend, free)
     levels = levels * column(season > 1)
     modulated = first * np.exp(0.5 * levels) + levels * column(rng.uniform(0.0, 1.0, n))
     added = first + column(rng.uniform(0.2, 1.0, n)) * levels

@@ -42,7 +42,8 @@ def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
     for number, make in enumerate(names):
         rows = np.flatnonzero(family == number)
         if rows.size:
-            values[rows] = _finite(make, rng, Traits(traits.season[rows], traits.growth[rows]), length)
+            part = Traits(traits.season[rows], traits.growth[rows])
+            values[rows] = _finite(make, rng, part, length)
     values = disturb(rng, _lift(rng, values))
     return SyntheticSeries(values, hints)
 

@@ -1,5 +1,7 @@
 """Noise and other building bricks of synthetic series, all (N, L) and seeded."""
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -7,8 +9,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def column(values: Array) -> Array:
-    """A number per series as a column, (N, 1)."""
+def column(values: Any) -> Any:
+    """A number per series as a column, (N, 1), of whatever dtype."""
     return values[:, None]
 
 
@@ -60,7 +62,8 @@ def smooth_path(rng: Generator, n: int, length: int, knots: int) -> Array:
     at = np.linspace(0.0, knots, length, endpoint=False)
     left = at.astype(np.int64)
     share = 0.5 - 0.5 * np.cos(np.pi * (at - left))
-    return points[:, left] * (1.0 - share) + points[:, left + 1] * share
+    path: Array = points[:, left] * (1.0 - share) + points[:, left + 1] * share
+    return path
 
 
 def standardise(values: Array) -> Array:
