@@ -1,0 +1,219 @@
+"""fit: what it learns, from what it starts, what it refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from training.small_runs import (
+    QUICK,
+    by_group,
+    noise,
+    over_time,
+    panel_with,
+    seasonal_panel,
+    small,
+)
+
+import tcn
+from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
+from tcn.errors import CheckpointError, ConfigError, DataError
+from tcn.series import Panel
+
+
+def weights_of(forecaster):
+    return dict(forecaster.network.state_dict())
+
+
+def same(first, second) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("head", ["quantile", "gaussian", "student_t"])
+@pytest.mark.parametrize("kind", [TCNConfig, WaveNetConfig])
+def test_training_lowers_the_loss_with_each_head(kind, head):
+    forecaster = tcn.fit(seasonal_panel(), small(kind, head=head), QUICK, start=None)
+    history = forecaster.manifest["history"]
+    assert [entry["step"] for entry in history] == [10, 20, 30]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["score"] < history[0]["score"]
+    assert forecaster.manifest["validation_loss"] == min(entry["score"] for entry in history)
+    forecast = forecaster.predict(seasonal_panel(seed=1))
+    assert (np.diff(forecast.quantiles, axis=-1) >= 0).all()
+    assert not forecaster.network.training
+
+
+def test_a_trained_forecaster_tells_how_it_was_made():
+    panel = seasonal_panel()
+    forecaster = tcn.fit(panel, small(), QUICK, start=None, name="sales")
+    manifest = forecaster.manifest
+    assert forecaster.name == "sales"
+    assert (manifest["start"], manifest["n_series"], manifest["n_values"]) == (None, 8, 480)
+    assert (manifest["steps"], manifest["train"]) == (30, QUICK.to_dict())
+    assert forecaster.calibration is not None
+
+
+def test_the_seed_decides_everything_and_nothing_global_moves():
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    config = small(dropout=0.2)
+    first = tcn.fit(seasonal_panel(), config, QUICK, start=None)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    torch.manual_seed(6)
+    second = tcn.fit(seasonal_panel(), config, QUICK, start=None)
+    assert same(weights_of(first), weights_of(second))
+    other = tcn.fit(seasonal_panel(), config, replace(QUICK, seed=1), start=None)
+    assert not same(weights_of(first), weights_of(other))
+
+
+def test_progress_reports_each_evaluation():
+    entries = []
+    tcn.fit(seasonal_panel(), small(), QUICK, start=None, progress=entries.append)
+    assert [(entry["step"], entry["steps"]) for entry in entries] == [(10, 30), (20, 30), (30, 30)]
+    assert all({"loss", "score", "best"} <= entry.keys() for entry in entries)
+
+
+def test_training_stops_when_nothing_is_gained():
+    settings = replace(QUICK, max_epochs=50, steps_per_epoch=1, patience=2, learning_rate=1e-8)
+    values = np.full((3, 40), 5.0)
+    forecaster = tcn.fit(panel_with(values), small(), settings, start=None)
+    assert forecaster.manifest["steps"] == 2
+
+
+def test_zero_fine_tuned_is_never_worse_than_zero_on_the_validation_windows():
+    """Steps that only do harm are undone: the weights are those of zero."""
+    zero = tcn.load("zero")
+    settings = replace(QUICK, max_epochs=2, steps_per_epoch=1, learning_rate=0.5, average=0.0)
+    forecaster = tcn.fit(seasonal_panel(), replace(zero.config, horizon=6), settings, start="zero")
+    scores = [entry["score"] for entry in forecaster.manifest["history"]]
+    assert forecaster.manifest["validation_loss"] < min(scores)
+    assert forecaster.manifest["best_step"] == 0
+    assert same(weights_of(forecaster), weights_of(zero))
+    assert forecaster.manifest["start"] == "zero"
+
+
+def test_training_may_take_no_step_at_all():
+    zero = tcn.load("zero")
+    config = replace(zero.config, horizon=6)
+    forecaster = tcn.fit(seasonal_panel(), config, TrainConfig(max_epochs=0), start=zero)
+    assert same(weights_of(forecaster), weights_of(zero))
+    assert forecaster.calibration is not None
+
+
+def test_new_covariates_change_nothing_of_a_start_before_training():
+    start = tcn.fit(seasonal_panel(), small(), QUICK, start=None)
+    panel = seasonal_panel(seed=1)
+    covariates = over_time(np.random.default_rng(0).normal(size=(8, 66)))
+    group = by_group(np.arange(8) % 2)
+    told = replace(panel, future_covariates=covariates, static_covariates=group)
+    none = replace(QUICK, max_epochs=0)
+    forecaster = tcn.fit(told, small(), none, start=start)
+    assert forecaster.config.future_covariates == ("x",)
+    assert forecaster.config.static_covariates == ("shop=A", "shop=B")
+    found = replace(forecaster, calibration=None).predict(told)
+    expected = replace(start, calibration=None).predict(panel)
+    np.testing.assert_allclose(found.quantiles, expected.quantiles, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [TCNConfig, WaveNetConfig])
+def test_a_target_driven_by_a_future_covariate_is_learnt(kind):
+    x = np.random.default_rng(0).normal(size=(16, 70))
+    values = noise(16, 64) + 2.0 * x[:, :64]
+    told = panel_with(values, future_covariates=over_time(x))
+    settings = replace(QUICK, max_epochs=5)
+    blind = tcn.fit(panel_with(values), small(kind), settings, start=None)
+    seeing = tcn.fit(told, small(kind), settings, start=None)
+    assert seeing.manifest["validation_loss"] < 0.7 * blind.manifest["validation_loss"]
+    forecast = seeing.predict(told)
+    assert np.corrcoef(forecast.mean.ravel(), x[:, 64:].ravel())[0, 1] > 0.8
+
+
+def test_a_target_driven_by_a_past_covariate_is_learnt():
+    x = np.random.default_rng(0).normal(size=(16, 64))
+    values = noise(16, 64)
+    values[:, 1:] += 2.0 * x[:, :-1]
+    config = small(horizon=1, patch_length=1)
+    blind = tcn.fit(panel_with(values), config, QUICK, start=None)
+    told = panel_with(values, past_covariates=over_time(x))
+    seeing = tcn.fit(told, config, QUICK, start=None)
+    assert seeing.manifest["validation_loss"] < 0.7 * blind.manifest["validation_loss"]
+
+
+def test_a_static_category_that_turns_an_effect_around_is_learnt():
+    rng = np.random.default_rng(0)
+    group = np.arange(60) % 2
+    x = (rng.random((60, 24)) < 0.3) * 1.0
+    values = noise(60, 24) + 2.0 * x * np.where(group > 0, 1.0, -1.0)[:, None]
+    told = panel_with(values, future_covariates=over_time(x))
+    settings = replace(QUICK, max_epochs=8, learning_rate=2e-2)
+    blind = tcn.fit(told, small(horizon=4), settings, start=None)
+    known = replace(told, static_covariates=by_group(group))
+    seeing = tcn.fit(known, small(horizon=4), settings, start=None)
+    assert seeing.manifest["validation_loss"] < 0.85 * blind.manifest["validation_loss"]
+
+
+def test_quantile_levels_without_the_calibrated_ones_are_trained_too():
+    config = small(quantile_levels=(0.25, 0.5, 0.75))
+    forecaster = tcn.fit(seasonal_panel(), config, QUICK, start=None)
+    assert forecaster.calibration.levels == (0.1, 0.25, 0.5, 0.75, 0.9)
+    assert forecaster.predict(seasonal_panel(), 3, (0.05, 0.5)).quantiles.shape == (8, 3, 2)
+
+
+def test_training_in_bfloat16_learns_too():
+    settings = replace(QUICK, precision="bfloat16")
+    forecaster = tcn.fit(seasonal_panel(), small(), settings, start=None)
+    history = forecaster.manifest["history"]
+    assert history[-1]["score"] < history[0]["score"]
+    assert all(value.dtype == torch.float32 for value in weights_of(forecaster).values())
+
+
+def test_series_of_any_length_with_missing_values_are_trained_on():
+    values = [noise(1, n)[0] for n in (1, 2, 5, 9, 30, 80, 200)]
+    values[4][3:20] = np.nan
+    values[5][:30] = np.nan
+    forecaster = tcn.fit(Panel.from_arrays(values), small(), QUICK, start=None)
+    assert np.isfinite(forecaster.manifest["validation_loss"])
+    assert np.isfinite(forecaster.predict(Panel.from_arrays(values)).quantiles).all()
+
+
+def test_series_too_short_for_the_horizon_are_refused():
+    message = (
+        r"^No series has the 9 points that a horizon of 6 needs for training and validation; the "
+        r"longest has 8\. Give longer series or a shorter horizon\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        tcn.fit(seasonal_panel(length=8), small(), QUICK, start=None)
+
+
+def test_a_config_that_differs_from_its_start_is_refused():
+    start = tcn.fit(seasonal_panel(), small(), replace(QUICK, max_epochs=0), start=None, name="a")
+    message = r"^The config differs from that of 'a' in channels\. Use channels=12, or pass start="
+    with pytest.raises(ConfigError, match=message):
+        tcn.fit(seasonal_panel(), small(channels=13), QUICK, start=start)
+    message = r"^A WaveNetConfig cannot start from 'a', whose config is a TCNConfig\. Pass start=N"
+    with pytest.raises(ConfigError, match=message):
+        tcn.fit(seasonal_panel(), small(WaveNetConfig), QUICK, start=start)
+    with pytest.raises(CheckpointError, match=r"^No model at 'nowhere'\."):
+        tcn.fit(seasonal_panel(), small(), QUICK, start="nowhere")
+
+
+def test_a_state_of_another_run_is_refused(tmp_path):
+    panel, once = seasonal_panel(), replace(QUICK, max_epochs=1, steps_per_epoch=1)
+    told = replace(panel, static_covariates=by_group(np.arange(8) % 2))
+    tcn.fit(told, small(), once, start=None, directory=tmp_path)
+    message = r"belongs to other data or settings\. Remove it to start anew, or give the settings"
+    other = tcn.fit(panel, small(), replace(once, seed=3), start=None)
+    for data, config, settings, start in (
+        (replace(told, values=told.values + 1.0), small(), once, None),
+        (panel, small(), once, None),
+        (replace(told, static_covariates=by_group(np.arange(8) % 3 % 2)), small(), once, None),
+        (told, small(channels=13), once, None),
+        (told, small(dropout=0.1), once, None),
+        (told, small(season_length=5), once, None),
+        (told, small(), replace(once, learning_rate=1e-3), None),
+        (told, small(), once, other),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            tcn.fit(data, config, settings, start=start, directory=tmp_path)
