@@ -8,7 +8,8 @@ export function format(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const magnitude = Math.abs(value);
   if (magnitude !== 0 && (magnitude >= 1e7 || magnitude < 1e-3)) return value.toExponential(3);
-  return value.toLocaleString("en", { maximumFractionDigits: magnitude >= 1000 ? 0 : magnitude >= 10 ? 1 : 3 });
+  const digits = magnitude >= 1000 || magnitude === 0 ? 0 : magnitude >= 10 ? 1 : 3;
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 // Places on the x axis: seconds for stamps, the number itself for steps.
@@ -19,7 +20,7 @@ export function places(ds) {
 function axes(isTime) {
   const shared = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 }, font: "12px system-ui" };
   return [{ ...shared, ...(isTime ? {} : { values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? value : "")) }) },
-    { ...shared, size: 64, values: (_, splits) => splits.map(format) }];
+    { ...shared, size: 64, values: (_, splits) => splits.map((value) => value.toLocaleString("en", { maximumSignificantDigits: 6 })) }];
 }
 
 const charts = new Map();

@@ -104,7 +104,7 @@ async function forecast() {
   if (second) lines.push({ name: answers[1].model, values: join(second.quantiles["0.5"]), stroke: "--second", dash: [6, 4] });
   state.redraw = () => draw($("chart"), [...past.ds, ...first.ds], lines, fans);
   state.redraw();
-  const columns = ["Time", "Mean", ...quantileLevels().map((level) => `${format(level * 100)} %`), ...(second ? [`Mean of ${answers[1].model}`] : [])];
+  const columns = ["Time", "Mean", ...quantileLevels().map((level) => `${Number((level * 100).toFixed(2))} %`), ...(second ? [`Mean of ${answers[1].model}`] : [])];
   const rows = first.ds.map((stamp, step) => [stamp, first.mean[step], ...quantileLevels().map((level) => first.quantiles[level][step]), ...(second ? [second.mean[step]] : [])]);
   table(`Forecast of ${one.id}`, columns, rows);
   $("measures").replaceChildren();

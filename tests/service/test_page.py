@@ -1,0 +1,142 @@
+"""The page in a real browser, with every other host blocked; and what it must be without one."""
+
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+WEB = Path(__file__).parent.parent.parent / "service" / "web"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+EVIL = "<img src=x onerror=document.title='hacked'>"
+
+
+def test_everything_the_page_loads_is_served_and_small(server):
+    page = httpx.get(f"{server.url}/")
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "http:" not in policy
+    names = re.findall(r'(?:src|href)="(web/[^"]+)"', page.text)
+    names += ["web/api.js", "web/chart.js"]
+    total = len(page.content)
+    for name in names:
+        answer = httpx.get(f"{server.url}/{name}")
+        assert answer.status_code == 200, name
+        total += len(answer.content)
+    assert total < 250_000
+    assert not re.search(r"<script(?![^>]*src)|<style|\sstyle=|\son[a-z]+=", page.text)
+
+
+def test_no_text_of_a_user_becomes_html():
+    for file in WEB.glob("*.js"):
+        if not file.name.startswith("uPlot"):
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", file.read_text()
+            )
+
+
+def test_every_input_has_a_label():
+    page = (WEB / "index.html").read_text()
+    for name in re.findall(r'<(?:input|select|textarea) id="([^"]+)"', page):
+        assert f'for="{name}"' in page, name
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed here")
+    with playwright.sync_playwright() as running:
+        made = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    context = browser.new_context()
+    errors: list[str] = []
+
+    def only_here(route):
+        url = route.request.url
+        if url.startswith((server.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            errors.append(f"asked for {url}")
+            route.abort()
+
+    context.route("**/*", only_here)
+    made = context.new_page()
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    made.goto(server.url)
+    made.wait_for_selector("body[data-ready=yes]")
+    yield made
+    context.close()
+    assert errors == []
+
+
+def shown(page, count: int) -> None:
+    page.wait_for_selector(f"body[data-shown='{count}']", timeout=15_000)
+
+
+def test_pasted_numbers_are_forecast_by_keyboard_alone(page):
+    page.focus("#text")
+    page.keyboard.insert_text("1, 2, 3, 4, 5, 6, 7, 8")
+    page.keyboard.press("Tab")
+    page.focus("#horizon")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    shown(page, 1)
+    assert page.locator("#chart canvas").count() == 1
+    rows = page.locator("#table tbody tr")
+    assert rows.count() == 3
+    assert rows.first.locator("td").first.inner_text() == "8"
+    assert page.locator("#error").is_hidden()
+
+
+def test_an_example_a_backtest_and_anomalies(page):
+    page.select_option("#example", "air_passengers.csv")
+    shown(page, 1)
+    assert "unique_id" in page.inner_text("#source")
+    page.click("#backtest")
+    shown(page, 2)
+    assert "seasonal naive" in page.inner_text("#measures")
+    page.click("#anomalies")
+    shown(page, 3)
+    with page.expect_download() as download:
+        page.click("#download")
+    assert "Time,Value,Low,High" in Path(download.value.path()).read_text()
+
+
+def test_a_file_with_a_hostile_id_is_text(page, tmp_path):
+    rows = "".join(f'"{EVIL}",2024-01-{day:02d},{day}\n' for day in range(1, 20))
+    rows += "".join(f"=cmd,2024-01-{day:02d},{day}\n" for day in range(1, 20))
+    (tmp_path / "hostile.csv").write_text("unique_id,ds,y\n" + rows)
+    page.set_input_files("#file", tmp_path / "hostile.csv")
+    shown(page, 1)
+    page.select_option("#series", label=EVIL)
+    shown(page, 2)
+    assert EVIL in page.inner_text("#summary")
+    assert page.title() == "Forecasts"
+    assert page.locator("#result img").count() == 0
+
+
+def test_a_refusal_is_shown_as_a_sentence(page):
+    page.fill("#text", "ds,y\n2024-01-01,1\n2024-01-02,abc\n")
+    page.click("#go")
+    page.wait_for_selector("#error:not([hidden])")
+    assert "row 3" in page.inner_text("#error")
+
+
+def test_training_starts_and_is_cancelled(page):
+    page.fill("#text", ",".join(str(n % 7) for n in range(80)))
+    page.click("#training summary")
+    page.select_option("#start", "none")
+    page.click("#train")
+    page.wait_for_selector("#cancel:enabled")
+    assert "Waiting for a runner" in page.inner_text("#job")
+    page.click("#cancel")
+    page.get_by_text("Cancelled.").wait_for()
