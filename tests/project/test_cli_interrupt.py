@@ -29,6 +29,7 @@ def command(tmp_path):
     return [*program, "--out", "model", "--start", "none", "--config", "tiny.json"]
 
 
+@pytest.mark.timeout(180)
 def test_ctrl_c_keeps_the_state_and_prints_the_command_that_goes_on(command, tmp_path):
     long_run = [*command, "--max-epochs", "100000"]
     with subprocess.Popen(long_run, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
