@@ -1,4 +1,3 @@
-# make install | serve | test | smoke | check | test-slow | bench | clean
 # The environment is made once, in .venv; pyproject.toml and constraints.txt are what renews it. What the service
 # needs comes first, so that the first make serve does not wait for the tools of development.
 
@@ -19,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test smoke check format test-slow bench clean
+.PHONY: help install serve test smoke check format test-slow bench bench-accuracy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
@@ -45,7 +44,7 @@ test: $(STAMP)  ## the quick tests, under five minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 smoke: $(STAMP)  ## the fastest check that anything works
-	$(BIN)/python -m pytest tests/project -q -x
+	$(BIN)/python -m pytest -q -x tests/project/test_cli_pretrain.py tests/project/test_cli_forecast.py
 
 check: $(STAMP)  ## format, lint, layering, types
 	$(BIN)/ruff format --check .
@@ -60,8 +59,11 @@ format: $(STAMP)  ## format and fix what can be fixed
 test-slow: $(STAMP)  ## the tests that train for real
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-bench: $(STAMP)  ## every benchmark in benchmarks/
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(STAMP)  ## zero-shot accuracy beside published figures; TCN_DATA names the folder with the series
+	$(BIN)/python -m benchmarks.zero_shot
+
+bench-accuracy: $(STAMP)  ## accuracy of trained models; takes hours
+	@set -e; for task in m3 tourism etth1; do $(BIN)/python -m benchmarks.accuracy $$task; done
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
