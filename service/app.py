@@ -13,7 +13,7 @@ from starlette.responses import Response
 from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
-from service.routes import forecast, jobs, judging, models, operations, series, streams
+from service.routes import forecast, jobs, judging, models, nixtla, operations, series, streams
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
@@ -27,6 +27,8 @@ ROUTERS = (
     streams.router,
     models.router,
     models.admin,
+    nixtla.trainer,
+    nixtla.router,
     operations.router,
     operations.read,
 )
@@ -84,6 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         warming.cancel()
+        await state.background.stop()
         state.close()
 
 

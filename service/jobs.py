@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from service.database import Database, idempotency, jobs
 from service.errors import Problem
 
+TRAIN = "train"
 ACTIVE = ("pending", "running")
 ENDED = ("succeeded", "failed", "cancelled")
 EVERYONE = None
@@ -135,6 +136,26 @@ class JobTable:
                 raise Problem(409, "The same request is being worked on. Try again.")
             return known
 
+    def add_running(self, kind: str, owner: str, model: str, *, runner: str) -> Job:
+        """Add a job that the caller runs itself. Raises `Problem` 429 when too many run."""
+        row = {
+            "id": new_id(),
+            "kind": kind,
+            "owner": owner,
+            "status": "running",
+            "model": model,
+            "params": "{}",
+            "created_at": time.time(),
+            "started_at": time.time(),
+            "attempts": 1,
+            "token": 1,
+            "runner": runner,
+        }
+        with self.database.begin() as connection:
+            self._refuse_crowd(connection)
+            connection.execute(jobs.insert().values(row))
+            return _read(connection, str(row["id"]))
+
     def find(self, owner: str, request: tuple[str, str]) -> Job | None:
         """Return the job that an idempotency key made before. Raises `Problem` 422."""
         with self.database.begin() as connection:
@@ -208,7 +229,7 @@ class JobTable:
         with self.database.begin() as connection:
             query = (
                 sa.select(jobs.c.id)
-                .where(jobs.c.status == "pending")
+                .where(jobs.c.status == "pending", jobs.c.kind == TRAIN)
                 .order_by(jobs.c.created_at, jobs.c.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -281,6 +302,9 @@ class JobTable:
         values: dict[str, Any] = {"status": "pending", "runner": None, "token": jobs.c.token + 1}
         if now.is_cancel_asked:
             values |= {"status": "cancelled", "finished_at": time.time()}
+        elif now.kind != TRAIN:
+            error = "The server that ran it is gone. Send it again."
+            values |= {"status": "failed", "error": error, "finished_at": time.time()}
         elif is_attempt and now.attempts >= self.max_attempts:
             error = f"{reason} It was tried {now.attempts} times."
             values |= {"status": "failed", "error": error, "finished_at": time.time()}

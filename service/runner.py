@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from service import logs
 from service.database import Database
 from service.errors import Problem
 from service.jobs import Job, JobTable, LeaseLost
+from service.processes import is_dead_here, this_process
 from service.settings import Settings
 from service.state import bundled_models, load_forecaster
 from service.store import ModelStore
@@ -47,7 +47,7 @@ class Runner:
     def __init__(self, settings: Settings, trainer: Sequence[str] = TRAINER) -> None:
         self.settings = settings
         self.trainer = trainer
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{_started_at(os.getpid())}"
+        self.name = this_process()
         self.table = JobTable(Database(settings.database), settings.max_jobs, settings.job_attempts)
         self.streams = StreamTable(self.table.database, settings.max_streams)
         self.store = ModelStore(settings.store, load_forecaster, bundled_models())
@@ -105,7 +105,7 @@ class Runner:
                 since = now
             self._silent[job.id] = (job.token, job.beats, since)
             is_silent = now - since > self.settings.job_lease_s
-            if job.runner == self.name or not (is_silent or _is_dead_here(job.runner)):
+            if job.runner == self.name or not (is_silent or is_dead_here(job.runner)):
                 continue
             if self.table.take_from_dead(job, "Its runner died."):
                 logger.warning("job %s: its runner is gone, it is queued again", job.id)
@@ -281,23 +281,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 def _signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _started_at(pid: int) -> str:
-    """Return when a process of this machine began, in ticks; empty if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _is_dead_here(runner: str | None) -> bool:
-    """Whether a runner was one of this machine and is gone."""
-    host, _, rest = (runner or "").partition(":")
-    pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdecimal() or not Path("/proc/self/stat").exists():
-        return False
-    return _started_at(int(pid)) != started
 
 
 @contextlib.contextmanager

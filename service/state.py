@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 import tcn
 from service.access import Access, KeyTable
+from service.background import Background
 from service.bodies import BodyReader, ByteBudget
 from service.database import Database
 from service.engine import Engine, Predictor
@@ -54,6 +55,7 @@ class ServiceState:
     database: Database
     jobs: JobTable
     streams: StreamTable
+    background: Background
     access: Access
     metrics: Metrics
     readiness: Readiness = field(default_factory=Readiness)
@@ -90,7 +92,18 @@ class ServiceState:
         )
         access = Access(KeyTable(database), rates, is_required=is_required)
         streams = StreamTable(database, settings.max_streams)
-        return cls(settings, store, engine, bodies, database, jobs, streams, access, metrics)
+        return cls(
+            settings,
+            store,
+            engine,
+            bodies,
+            database,
+            jobs,
+            streams,
+            Background(jobs),
+            access,
+            metrics,
+        )
 
     def close(self) -> None:
         """Stop the engine and close what is open."""

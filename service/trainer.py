@@ -78,6 +78,8 @@ def run(directory: Path) -> None:
         name=request["model"],
     )
     forecaster.manifest["job"] = request["job"]
+    if "labels" in request:
+        forecaster.manifest["labels"] = request["labels"]
     tcn.save(forecaster, directory / MADE)
     say({"series": len(panel), "points": len(panel.values)})
 

@@ -1,0 +1,517 @@
+"""The wire protocol of NixtlaClient: flat arrays in, flat arrays out.
+
+A request holds `series.y`, all series one after the other, and `series.sizes`. Answers are in the
+same order (series-major). Values beyond single precision were infinite in the client: they count as
+missing, like null. Unknown fields are ignored, as the client adds some with every version.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine import Engine, Predictor
+from service.errors import Problem, Report, kind_of
+from service.schemas import ForecastRequest, SeriesInput, Start, parse_start, parse_values
+from service.settings import Settings
+from tcn.errors import DataError
+from tcn.series import parse_frequency
+
+FloatArray = NDArray[np.float64]
+Rows = list[FloatArray]
+
+DEFAULT_MODEL = re.compile(r"timegpt-.*|azureai", re.IGNORECASE)
+WAS_INFINITE = 3.4e38
+MAX_FREQ = 32
+MAX_SIMULATED = 10_000_000
+INSAMPLE_WINDOWS = 64
+MIN_HISTORY = 4
+HISTORY_PER_DETECTION = 5
+LEVEL_GRID = tuple(n / 100 for n in range(1, 100))
+COUPLING = 0.9  # of neighbouring steps of a simulated path
+MODEL_ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A checked request: its series, and the fields that all tasks share."""
+
+    fields: Mapping[str, Any]
+    series: list[SeriesInput]
+    n_exogenous: int
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Values of each series."""
+        return np.array([len(item.y) for item in self.series], np.int64)
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Place of each series' first value in the flat `y`."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])[:-1]
+
+    def whole(self, name: str, default: int | None, low: int, high: int) -> int:
+        """Return a field that is a whole number in [low, high]."""
+        value = self.fields.get(name, default)
+        value = default if value is None else value
+        if type(value) is not int or not low <= value <= high:
+            raise Problem(422, f"{name} must be a whole number from {low} to {high:,}.")
+        return value
+
+    def levels(self) -> list[int | float] | None:
+        """Return the wanted interval levels as they came; a scalar is a list of one."""
+        value = self.fields.get("level")
+        if value is None:
+            return None
+        levels = value if isinstance(value, list) else [value]
+        if not 1 <= len(levels) <= 99 or not all(
+            type(level) in (int, float) and 0 <= level < 100 for level in levels
+        ):
+            raise Problem(422, "level must be 1 to 99 numbers from 0 to below 100.")
+        return levels
+
+
+def parse(body: Any, settings: Settings) -> Wire:
+    """Check the parts that all tasks have. Raises `Problem` 422."""
+    if not isinstance(body, dict) or not isinstance(body.get("series"), dict):
+        raise Problem(422, f"The body must be an object with 'series', got {kind_of(body)}.")
+    data = body["series"]
+    report = Report()
+    y = parse_values(data.get("y"), ("series", "y"), report, may_be_missing=True)
+    report.raise_if_any()
+    y = np.where(np.abs(y) >= WAS_INFINITE, np.nan, y)
+    sizes = _sizes(data.get("sizes"), len(y), settings)
+    freq = _frequency(body.get("freq"))
+    starts = _starts(data.get("start_datetime"), len(sizes), freq)
+    pieces = np.split(y, np.cumsum(sizes)[:-1])
+    series = [
+        SeriesInput(str(i), piece, start, freq)
+        for i, (piece, start) in enumerate(zip(pieces, starts, strict=True))
+    ]
+    n_exogenous = _check_columns(data, len(y), len(sizes), body.get("h"))
+    return Wire(body, series, n_exogenous)
+
+
+def _sizes(value: Any, n_values: int, settings: Settings) -> NDArray[np.int64]:
+    if not isinstance(value, list) or not value or not all(type(size) is int for size in value):
+        raise Problem(422, "series.sizes must be a list of whole numbers, one per series.")
+    if len(value) > settings.max_series:
+        raise Problem(
+            422, f"A request may hold {settings.max_series:,} series. Use num_partitions."
+        )
+    if n_values > settings.max_points:
+        raise Problem(
+            422, f"A request may hold {settings.max_points:,} values. Use num_partitions."
+        )
+    if min(value) < 1 or max(value) > n_values or sum(value) != n_values:
+        raise Problem(
+            422, f"series.sizes must be 1 or more each and sum to {n_values:,}, as y has."
+        )
+    return np.array(value, np.int64)
+
+
+def _frequency(value: Any) -> str | None:
+    """Return a frequency this library knows; only the season depends on it."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_FREQ or re.match(r"-|0+[A-Za-z]|$", value):
+        raise Problem(422, f"freq must be a frequency of at most {MAX_FREQ} characters, such as D.")
+    try:
+        return parse_frequency(value).name
+    except DataError:
+        return None
+
+
+def _starts(value: Any, n_series: int, freq: str | None) -> list[Start]:
+    if value is None or freq is None:
+        return [Start()] * n_series
+    if not isinstance(value, list) or len(value) != n_series:
+        raise Problem(422, "series.start_datetime must have one stamp per series.")
+    report = Report()
+    starts = [
+        parse_start(text, freq, None, ("series", "start_datetime", i), report)
+        for i, text in enumerate(value)
+    ]
+    report.raise_if_any()
+    return starts if all(start.is_dated for start in starts) else [Start()] * n_series
+
+
+def _check_columns(data: Mapping[str, Any], n_values: int, n_series: int, h: Any) -> int:
+    """Check the lengths of the exogenous columns; return how many there are."""
+    columns, future = data.get("X") or [], data.get("X_future") or []
+    if not isinstance(columns, list) or not isinstance(future, list) or len(future) > len(columns):
+        raise Problem(422, "series.X and X_future must be lists of columns, X_future no more.")
+    _check_lengths("X", columns, n_values)
+    if future and type(h) is int:
+        _check_lengths("X_future", future, n_series * h)
+    return len(columns)
+
+
+def _check_lengths(name: str, columns: Sequence[Any], length: int) -> None:
+    for index, column in enumerate(columns):
+        if not isinstance(column, list) or len(column) != length:
+            raise Problem(422, f"series.{name}[{index}] must have {length:,} values.")
+        if not set(map(type, column)) <= {int, float, str, type(None)}:
+            raise Problem(422, f"series.{name}[{index}] must hold numbers, texts or null.")
+
+
+# Forecasts
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """Forecasts by cut: mean (n, h) and quantiles (n, h, Q) of the chosen levels."""
+
+    mean: FloatArray
+    quantiles: FloatArray
+
+
+async def forecast_cut(
+    engine: Engine,
+    predictor: Predictor,
+    wire: Wire,
+    ends: NDArray[np.int64],
+    h: int,
+    quantile_levels: tuple[float, ...],
+) -> Forecasts:
+    """Forecast each series from its first `ends[i]` values."""
+    series = [
+        replace(item, y=item.y[:end]) for item, end in zip(wire.series, ends.tolist(), strict=True)
+    ]
+    request = ForecastRequest("", series, h, quantile_levels, None)
+    pieces = await engine.forecast(predictor, request)
+    return Forecasts(
+        np.stack([piece.mean for piece in pieces]), np.stack([piece.quantiles for piece in pieces])
+    )
+
+
+def quantile_levels_of(levels: Sequence[int | float] | None) -> tuple[float, ...]:
+    """Return the quantile levels that interval levels need; the median is always there."""
+    wanted = {0.5}
+    for level in levels or ():
+        wanted |= {_low(level), round(1.0 - _low(level), 6)}
+    return tuple(sorted(wanted))
+
+
+def _low(level: float) -> float:
+    return round((100.0 - level) / 200.0, 6)
+
+
+def intervals_of(
+    levels: Sequence[int | float] | None, quantiles: FloatArray
+) -> dict[str, FloatArray] | None:
+    """Return `lo-80`, `hi-80` and so on, flat; levels are printed as they came."""
+    if levels is None:
+        return None
+    known = quantile_levels_of(levels)
+    found = {}
+    for level in levels:
+        for side, quantile in (("lo", _low(level)), ("hi", round(1.0 - _low(level), 6))):
+            column = quantiles[..., known.index(quantile)]
+            found[f"{side}-{level}"] = np.ascontiguousarray(column).ravel()
+    return found
+
+
+def tokens(wire: Wire, n_out: int) -> dict[str, int]:
+    """Return the counts that the protocol asks for."""
+    return {
+        "input_tokens": int(wire.lengths.sum()),
+        "output_tokens": n_out,
+        "finetune_tokens": 0,
+    }
+
+
+async def forecast(
+    engine: Engine, predictor: Predictor, wire: Wire, settings: Settings
+) -> dict[str, Any]:
+    """Answer `/v2/forecast`."""
+    _refuse_finetuning(wire)
+    h = _horizon(wire, settings)
+    levels = wire.levels()
+    wanted = quantile_levels_of(levels)
+    made = await forecast_cut(engine, predictor, wire, wire.lengths, h, wanted)
+    answer: dict[str, Any] = {
+        "mean": made.mean.ravel(),
+        "intervals": intervals_of(levels, made.quantiles),
+        "weights_x": [0.0] * wire.n_exogenous if wire.n_exogenous else None,
+        **tokens(wire, made.mean.size),
+    }
+    if wire.fields.get("feature_contributions"):
+        rows = [np.zeros(made.mean.size)] * wire.n_exogenous
+        answer["feature_contributions"] = [*rows, made.mean.ravel()]
+    return answer
+
+
+def _horizon(wire: Wire, settings: Settings, windows: int = 1) -> int:
+    h = wire.whole("h", None, 1, settings.max_horizon)
+    if h * len(wire.series) * windows > settings.max_forecast_values:
+        raise Problem(
+            422,
+            f"Series times horizon times windows may be {settings.max_forecast_values:,}."
+            " Use num_partitions.",
+        )
+    return h
+
+
+def _refuse_finetuning(wire: Wire) -> None:
+    if wire.fields.get("finetune_steps"):
+        raise Problem(
+            422,
+            "finetune_steps inside another call is not offered. Call finetune() once and pass its"
+            " finetuned_model_id.",
+        )
+
+
+async def cross_validation(
+    engine: Engine, predictor: Predictor, wire: Wire, settings: Settings
+) -> dict[str, Any]:
+    """Answer `/v2/cross_validation`: windows of h rows that end where the series end."""
+    if wire.fields.get("full_history"):
+        return await historic(engine, predictor, wire, settings)
+    _refuse_finetuning(wire)
+    n_windows = wire.whole("n_windows", 1, 1, 1000)
+    h = _horizon(wire, settings, n_windows)
+    step = wire.whole("step_size", h, 1, settings.max_horizon)
+    levels = wire.levels()
+    starts = [wire.lengths - h - (n_windows - 1 - w) * step for w in range(n_windows)]
+    short = np.flatnonzero(starts[0] < 1)
+    if short.size:
+        need = h + (n_windows - 1) * step + 1
+        raise Problem(
+            422,
+            f"Series {int(short[0])} has {wire.lengths[short[0]]:,} values; {n_windows} windows of"
+            f" {h} need {need:,}. Use fewer windows or a shorter h.",
+        )
+    wanted = quantile_levels_of(levels)
+    made = [await forecast_cut(engine, predictor, wire, cut, h, wanted) for cut in starts]
+    mean = np.stack([item.mean for item in made], axis=1)
+    quantiles = np.stack([item.quantiles for item in made], axis=1)
+    first = np.stack(starts, axis=1) + wire.offsets[:, None]
+    idxs = first[:, :, None] + np.arange(h)
+    return {
+        "mean": mean.ravel(),
+        "sizes": [n_windows * h] * len(wire.series),
+        "idxs": idxs.ravel(),
+        "intervals": intervals_of(levels, quantiles),
+        "feature_contributions": None,
+        **tokens(wire, mean.size),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Forecasts of the end of every series' own past, one flat array per series."""
+
+    mean: Rows
+    quantiles: Rows
+
+    @property
+    def sizes(self) -> list[int]:
+        """Points forecast, by series."""
+        return [len(row) for row in self.mean]
+
+
+async def forecast_past(
+    engine: Engine,
+    predictor: Predictor,
+    wire: Wire,
+    levels: Sequence[int | float] | None,
+    block: int,
+    n_windows: int,
+) -> Tail:
+    """Forecast up to `n_windows` blocks that end where each series ends, each from its past."""
+    wanted = quantile_levels_of(levels)
+    mean: list[Rows] = [[] for _ in wire.series]
+    quantiles: list[Rows] = [[] for _ in wire.series]
+    for back in range(n_windows, 0, -1):
+        cuts = wire.lengths - back * block
+        rows = [
+            i
+            for i in np.flatnonzero(cuts >= MIN_HISTORY)
+            if np.isfinite(wire.series[i].y[: cuts[i]]).any()
+        ]
+        if not rows:
+            continue
+        part = replace(wire, series=[wire.series[i] for i in rows])
+        made = await forecast_cut(engine, predictor, part, cuts[rows], block, wanted)
+        for place, i in enumerate(rows):
+            mean[i].append(made.mean[place])
+            quantiles[i].append(made.quantiles[place])
+    for number, parts in enumerate(mean):
+        if not parts:
+            need = MIN_HISTORY + block
+            raise Problem(422, f"Series {number} has too few values; {need:,} or more are needed.")
+    return Tail(
+        [np.concatenate(parts) for parts in mean], [np.concatenate(parts) for parts in quantiles]
+    )
+
+
+def _block(wire: Wire) -> int:
+    return max(1, -(-int(wire.lengths.max()) // INSAMPLE_WINDOWS))
+
+
+async def _whole_past(
+    engine: Engine, predictor: Predictor, wire: Wire, levels: Sequence[int | float] | None
+) -> Tail:
+    block = _block(wire)
+    n_windows = int(wire.lengths.max()) // block
+    return await forecast_past(engine, predictor, wire, levels, block, n_windows)
+
+
+def _tail_indices(wire: Wire, sizes: Sequence[int]) -> NDArray[np.int64]:
+    ends = wire.offsets + wire.lengths
+    return np.concatenate(
+        [np.arange(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    )
+
+
+async def historic(
+    engine: Engine, predictor: Predictor, wire: Wire, _settings: Settings
+) -> dict[str, Any]:
+    """Answer `/v2/historic_forecast`, and cross_validation with `full_history`."""
+    levels = wire.levels()
+    tail = await _whole_past(engine, predictor, wire, levels)
+    mean = np.concatenate(tail.mean)
+    return {
+        "mean": mean,
+        "sizes": tail.sizes,
+        "idxs": _tail_indices(wire, tail.sizes),
+        "intervals": intervals_of(levels, np.concatenate(tail.quantiles)),
+        "weights_x": [0.0] * wire.n_exogenous if wire.n_exogenous else None,
+        "feature_contributions": None,
+        **tokens(wire, mean.size),
+    }
+
+
+async def anomaly_detection(
+    engine: Engine, predictor: Predictor, wire: Wire, settings: Settings
+) -> dict[str, Any]:
+    """Answer `/v2/anomaly_detection`; a payload with `detection_size` is the online one."""
+    if "detection_size" in wire.fields:
+        return await online_anomaly_detection(engine, predictor, wire, settings)
+    levels = wire.levels() or [99]
+    tail = await _whole_past(engine, predictor, wire, levels[:1])
+    intervals = intervals_of(levels[:1], np.concatenate(tail.quantiles)) or {}
+    low, high = intervals.values()
+    y = np.concatenate([item.y[-size:] for item, size in zip(wire.series, tail.sizes, strict=True)])
+    with np.errstate(invalid="ignore"):
+        is_outside = (y < low) | (y > high)
+    return {
+        "mean": np.concatenate(tail.mean),
+        "sizes": tail.sizes,
+        "anomaly": is_outside.tolist(),
+        "intervals": intervals,
+        "weights_x": None,
+        **tokens(wire, len(y)),
+    }
+
+
+async def online_anomaly_detection(
+    engine: Engine, predictor: Predictor, wire: Wire, settings: Settings
+) -> dict[str, Any]:
+    """Answer `/v2/online_anomaly_detection`: errors of the last points beside those before."""
+    _refuse_finetuning(wire)
+    size = wire.whole("detection_size", None, 1, int(wire.lengths.min()))
+    h = _horizon(wire, settings)
+    step = wire.whole("step_size", h, 1, h)
+    levels = wire.levels() or [99]
+    is_joint = wire.fields.get("threshold_method") == "multivariate"
+    if is_joint and len(set(wire.lengths.tolist())) > 1:
+        raise Problem(422, "threshold_method='multivariate' needs series of equal length.")
+    n_windows = -(-size * (1 + HISTORY_PER_DETECTION) // step)
+    tail = await forecast_past(engine, predictor, wire, None, step, n_windows)
+    detected = [
+        _detect(item.y, row, size) for item, row in zip(wire.series, tail.mean, strict=True)
+    ]
+    score = np.stack([item.score for item in detected])
+    deviations = NormalDist().inv_cdf(1.0 - _low(levels[0]))
+    flags, joint = np.abs(score) > deviations, None
+    if is_joint:
+        joint = np.repeat(np.sqrt(np.mean(score**2, axis=0))[None], len(score), axis=0)
+        flags = joint > deviations
+    mean = np.stack([item.mean for item in detected])
+    center = mean + np.array([item.bias for item in detected])[:, None]
+    half = deviations * np.array([item.spread for item in detected])[:, None]
+    answer: dict[str, Any] = {
+        "mean": mean.ravel(),
+        "sizes": [size] * len(score),
+        "idxs": _tail_indices(wire, [size] * len(score)),
+        "anomaly": flags.ravel().tolist(),
+        "anomaly_score": score.ravel(),
+        "intervals": {
+            f"lo-{levels[0]}": (center - half).ravel(),
+            f"hi-{levels[0]}": (center + half).ravel(),
+        },
+        **tokens(wire, score.size),
+    }
+    if joint is not None:
+        answer["accumulated_anomaly_score"] = joint.ravel()
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Detected:
+    mean: FloatArray
+    score: FloatArray
+    bias: float
+    spread: float
+
+
+def _detect(y: FloatArray, mean: FloatArray, size: int) -> _Detected:
+    """Score the last `size` errors by the mean and deviation of the errors before them."""
+    if len(mean) < size:
+        raise Problem(422, f"detection_size of {size} needs longer series. Use a smaller one.")
+    errors = y[-len(mean) :] - mean
+    before = errors if len(errors) < (1 + HISTORY_PER_DETECTION) * size else errors[:-size]
+    known = before[np.isfinite(before)]
+    bias = float(known.mean()) if known.size else 0.0
+    spread = float(known.std()) if known.size else 0.0
+    spread = spread or max(1e-12, abs(bias) * 1e-6)
+    score = np.nan_to_num((errors[-size:] - bias) / spread)
+    return _Detected(mean[-size:], score, bias, spread)
+
+
+async def simulate(
+    engine: Engine, predictor: Predictor, wire: Wire, settings: Settings
+) -> dict[str, Any]:
+    """Answer `simulate`: paths whose steps are coupled and whose marginals are the forecast's."""
+    h = _horizon(wire, settings)
+    n_paths = wire.whole("n_paths", 100, 1, 10_000)
+    seed = wire.fields.get("seed")
+    if seed is not None and (type(seed) not in (int, float) or abs(seed) >= 2**65):
+        raise Problem(422, "seed must be a whole number from -2**63 to 2**64-1.")
+    n_series = len(wire.series)
+    if n_series * h * n_paths > MAX_SIMULATED:
+        raise Problem(422, f"Series times h times n_paths may be {MAX_SIMULATED:,}.")
+    made = await forecast_cut(engine, predictor, wire, wire.lengths, h, LEVEL_GRID)
+    rng = np.random.default_rng(None if seed is None else int(seed) % 2**64)
+    samples = np.empty((n_paths, n_series, h))
+    for i in range(n_series):
+        ranks = _coupled_ranks(rng, n_paths, h)
+        for t in range(h):
+            samples[:, i, t] = np.interp(ranks[:, t], LEVEL_GRID, made.quantiles[i, t])
+    return {
+        "n_paths": n_paths,
+        "h": h,
+        "sizes": [h] * n_series,
+        "samples": samples.ravel(),
+        "coupled": False,
+        **tokens(wire, samples.size),
+    }
+
+
+def _coupled_ranks(rng: np.random.Generator, n_paths: int, h: int) -> FloatArray:
+    """Return ranks (n_paths, h), uniform at each step and alike from step to step."""
+    noise = rng.standard_normal((n_paths, h))
+    walk = noise[:, 0]
+    levels = np.empty_like(noise)
+    for t in range(h):
+        if t:
+            walk = COUPLING * walk + np.sqrt(1.0 - COUPLING**2) * noise[:, t]
+        order = np.argsort(np.argsort(walk))
+        levels[:, t] = (order + rng.random(n_paths)) / n_paths
+    return levels
