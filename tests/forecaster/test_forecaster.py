@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from contract_forecasters import check_forecaster, crossing, panel_of, seasonal
 from contract_networks import random_network
+from covariate_panels import with_covariates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,19 +138,6 @@ def test_an_unknown_key_in_a_config_is_named():
         ConfigError, match=r"^Unknown key 'kernel' in TCNConfig\. Known keys: .*ker"
     ):
         TCNConfig.from_dict({"kernel": 3})
-
-
-def with_covariates(n: int = 40, ahead: int = 8) -> Panel:
-    """Two series with one covariate of each kind."""
-    panel = panel_of(seasonal(n), seasonal(n, 1))
-    offsets = np.array([0, n + ahead, 2 * (n + ahead)])
-    price = np.sin(np.arange(2.0 * (n + ahead)))[None]
-    return replace(
-        panel,
-        past_covariates=Covariates(("rain",), np.cos(np.arange(2.0 * n))[None], panel.offsets),
-        future_covariates=Covariates(("price",), price, offsets),
-        static_covariates=Covariates(("shop",), np.array([[0.0], [1.0]]), None, (("A", "B"),)),
-    )
 
 
 @pytest.fixture(scope="module", params=[TCNConfig, WaveNetConfig])
