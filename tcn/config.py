@@ -51,6 +51,8 @@ class Config:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Config):
+        return value.to_dict()
     return value
 
 

@@ -8,12 +8,14 @@ from torch import nn
 from tcn.config import Config, TCNConfig, WaveNetConfig
 from tcn.errors import ConfigError
 from tcn.models.forecast import ForecastNetwork
+from tcn.models.image import ImageConfig, ImageNetwork
 from tcn.models.inputs import NetworkInputs
 
 CONFIGS: dict[str, type[TCNConfig] | type[WaveNetConfig]] = {
     "tcn": TCNConfig,
     "wavenet": WaveNetConfig,
 }
+IMAGE = "image"
 
 
 def kind_of(config: Config) -> str:
@@ -21,15 +23,30 @@ def kind_of(config: Config) -> str:
     for kind, cls in CONFIGS.items():
         if type(config) is cls:
             return kind
+    if isinstance(config, ImageConfig):
+        return IMAGE
     raise ConfigError(f"No network is built from a {type(config).__name__}.")
 
 
 def build_network(kind: str, config: Mapping[str, Any]) -> tuple[Config, nn.Module]:
     """Config and network of a saved kind; sizes are checked before anything is allocated."""
+    if kind == IMAGE:
+        image_config = ImageConfig.from_dict(config)
+        return image_config, ImageNetwork(image_config)
     if kind not in CONFIGS:
-        raise ConfigError(f"Unknown kind of network {kind!r}. Known: {', '.join(CONFIGS)}.")
+        known = ", ".join([*CONFIGS, IMAGE])
+        raise ConfigError(f"Unknown kind of network {kind!r}. Known: {known}.")
     built = CONFIGS[kind].from_dict(config)
     return built, ForecastNetwork(built)
 
 
-__all__ = ["CONFIGS", "ForecastNetwork", "NetworkInputs", "build_network", "kind_of"]
+__all__ = [
+    "CONFIGS",
+    "IMAGE",
+    "ForecastNetwork",
+    "ImageConfig",
+    "ImageNetwork",
+    "NetworkInputs",
+    "build_network",
+    "kind_of",
+]
