@@ -36,10 +36,17 @@ class Columns:
     future: Path | None = None
     time_format: str | None = None
     decimal: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Return what was given, under the names that the readers take."""
         return {name: value for name, value in vars(self).items() if value not in (None, ())}
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """All columns that were named as covariates."""
+        return (*self.past_covariates, *self.future_covariates, *self.static_covariates)
 
     def as_in(self, panel: "Panel") -> "Columns":
         """Return these columns with the choices that were made in reading `panel`."""
@@ -86,6 +93,12 @@ def column_options(
     decimal: Annotated[
         str | None, _text("--decimal", "Decimal sign of a CSV file: . or ,", metavar="SIGN")
     ] = None,
+    delimiter: Annotated[
+        str | None, _text("--delimiter", "Sign between columns of a CSV file.", metavar="SIGN")
+    ] = None,
+    encoding: Annotated[
+        str | None, _text("--encoding", "Of a CSV file that is not UTF-8: latin-1.")
+    ] = None,
 ) -> Columns:
     """The options of every command that reads a file, and what they mean together."""
     return Columns(
@@ -101,6 +114,8 @@ def column_options(
         future=future,
         time_format=time_format,
         decimal=decimal,
+        delimiter=delimiter,
+        encoding=encoding,
     )
 
 

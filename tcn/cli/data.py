@@ -9,6 +9,7 @@ from tcn.errors import DataError
 from tcn.series import Panel, read_csv, read_parquet
 
 PARQUET = (".parquet", ".pq")
+CSV_ONLY = ("decimal", "delimiter", "encoding")
 
 
 def read_panel(path: Path, columns: Columns) -> Panel:
@@ -17,8 +18,9 @@ def read_panel(path: Path, columns: Columns) -> Panel:
     options = columns.given()
     if not is_parquet(path):
         return read_csv(path, **options)
-    if "decimal" in options:
-        raise DataError("--decimal is for CSV files; numbers in a parquet file are numbers.")
+    for name in CSV_ONLY:
+        if name in options:
+            raise DataError(f"--{name} is for CSV files; '{path}' is a parquet file. Leave it out.")
     return read_parquet(path, **options)
 
 

@@ -8,6 +8,7 @@ from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say
 from tcn.cli.data import read_pieces, require_file
 from tcn.cli.writers import forecast_writer, require_known_suffix
+from tcn.forecaster import Forecaster
 from tcn.series import Panel
 
 SERIES_PER_CALL = 4096
@@ -44,6 +45,7 @@ def run(
         for number, panel in enumerate(panels):
             if number == 0:
                 say(panel.source.describe(), quiet=quiet)
+                _tell_unused(columns, forecaster, quiet=quiet)
             for piece in _in_calls(panel):
                 forecast = forecaster.predict(piece, horizon, levels, batch_size=batch_size)
                 writer.write(forecast)
@@ -56,6 +58,19 @@ def run(
         say(f"Plot: {plot}", quiet=quiet)
     if out is not None:
         say(f"Forecasts: {out}", quiet=quiet)
+
+
+def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> None:
+    """Say which covariates were named that the model knows nothing of."""
+    config = forecaster.config
+    used = {*config.past_covariates, *config.future_covariates, *config.static_covariates}
+    unused = [name for name in columns.covariates if name not in used]
+    if unused:
+        say(
+            f"Not used by {forecaster.name!r}: {', '.join(unused)}. "
+            "A model uses the covariates it was trained with.",
+            quiet=quiet,
+        )
 
 
 def _in_calls(panel: Panel) -> Iterator[Panel]:

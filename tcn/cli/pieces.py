@@ -37,9 +37,14 @@ class GroupedParquet:
     @classmethod
     def of(cls, path: Path, columns: Columns) -> "GroupedParquet | None":
         """Look at the id column alone; None when the file is short or must be read whole."""
+        import pyarrow
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path) as file:
+        try:
+            file = pyarrow.parquet.ParquetFile(path)
+        except pyarrow.ArrowException:
+            return None  # not parquet: the reader of whole files says so
+        with file:
             n_rows = file.metadata.num_rows
             id_col = columns.id_col or "unique_id"
             is_short = n_rows <= ROWS_PER_PIECE or columns.future is not None

@@ -136,6 +136,7 @@ def test_a_mistake_gets_one_sentence_and_code_2(run, sales, options, sentence):
     [
         ("none.csv", None, "There is no file"),
         ("empty.csv", b"", "The file is empty."),
+        ("text.parquet", b"ds,y\n1,2\n", "parquet"),
         ("text.csv", b"ds,y\n2026-01-01,1\n2026-01-02,two\n", "'two'"),
     ],
 )
@@ -146,6 +147,20 @@ def test_a_file_that_cannot_be_read_is_a_mistake(run, tmp_path, name, content, s
     assert (code, out) == (2, "")
     assert sentence in err
     assert "Traceback" not in err
+
+
+def test_covariates_that_the_model_does_not_know_are_named(run, tmp_path):
+    path = tmp_path / "sales.csv"
+    path.write_text("ds,y,price\n2026-01-01,1,9\n2026-01-02,2,9\n2026-01-03,3,8\n")
+    code, _, err = run("forecast", path, "--horizon", 1, "--past-covariates", "price")
+    assert code == 0
+    assert "Not used by 'last-value': price." in err
+
+
+def test_options_of_csv_files_are_refused_for_parquet(run, parquet):
+    code, _, err = run("forecast", parquet[0], "--horizon", 1, "--encoding", "latin-1")
+    assert code == 2
+    assert "--encoding is for CSV files" in err
 
 
 def test_a_directory_is_not_a_file(run, tmp_path):
