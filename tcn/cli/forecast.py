@@ -62,8 +62,8 @@ def run(
 
 def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> None:
     """Say which covariates were named that the model knows nothing of."""
-    config = forecaster.config
-    used = {*config.past_covariates, *config.future_covariates, *config.static_covariates}
+    known = forecaster.conditions
+    used = {column.name for column in (*known.past, *known.future, *known.static)}
     unused = [name for name in columns.covariates if name not in used]
     if unused:
         say(

@@ -8,6 +8,7 @@ from torch import nn
 
 from tcn.config import TCNConfig
 from tcn.series import Forecast, Panel
+from tcn.series.conditions import Conditions
 
 
 @dataclass
@@ -17,6 +18,7 @@ class LastValue:
     name: str = "last-value"
     config: TCNConfig = field(default_factory=TCNConfig)
     network: nn.Module = field(default_factory=lambda: nn.Linear(3, 2))
+    conditions: Conditions = field(default_factory=Conditions)
     manifest: dict[str, Any] = field(default_factory=lambda: {"info": {"made_by": "hand"}})
     seen: list[Panel] = field(default_factory=list)
 

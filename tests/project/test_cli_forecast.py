@@ -10,6 +10,7 @@ from tcn.cli import main
 from tcn.cli.columns import Columns
 from tcn.cli.pieces import GroupedParquet
 from tcn.errors import CheckpointError
+from tcn.series.conditions import Conditions
 
 LONG = """unique_id,ds,y
 a,2026-01-01,1
@@ -155,6 +156,18 @@ def test_covariates_that_the_model_does_not_know_are_named(run, tmp_path):
     code, _, err = run("forecast", path, "--horizon", 1, "--past-covariates", "price")
     assert code == 0
     assert "Not used by 'last-value': price." in err
+
+
+def test_covariates_that_the_model_was_trained_with_are_not_complained_about(
+    run, tmp_path, forecaster
+):
+    path = tmp_path / "sales.csv"
+    path.write_text("unique_id,ds,y,kind\na,2026-01-01,1,x\na,2026-01-02,2,x\nb,2026-01-01,1,z\n")
+    panel = tcn.read_csv(path, static_covariates=["kind"])
+    forecaster.conditions = Conditions.fitted(panel)
+    code, _, err = run("forecast", path, "--horizon", 1, "--static-covariates", "kind")
+    assert code == 0
+    assert "Not used by" not in err
 
 
 def test_options_of_csv_files_are_refused_for_parquet(run, parquet):
