@@ -1,5 +1,6 @@
 """Saving and loading: models as directories, training states as files; nothing is unpickled."""
 
+from tcn.checkpoint.classifiers import load_classifier, save_classifier
 from tcn.checkpoint.directory import (
     MAX_PARAMETERS,
     Checkpoint,
@@ -16,9 +17,11 @@ __all__ = [
     "Checkpoint",
     "TensorSpec",
     "load",
+    "load_classifier",
     "load_state",
     "read_checkpoint",
     "save",
+    "save_classifier",
     "save_state",
     "write_checkpoint",
 ]

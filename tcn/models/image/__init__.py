@@ -3,6 +3,7 @@
 from tcn.models.image import specs
 from tcn.models.image.builder import text
 from tcn.models.image.config import ImageConfig
+from tcn.models.image.inputs import network_inputs
 from tcn.models.image.network import ImageNetwork
 from tcn.models.image.reference import (
     NETWORKS,
@@ -22,6 +23,7 @@ __all__ = [
     "Row",
     "cnn",
     "mlp",
+    "network_inputs",
     "pixel_tcn",
     "reference_config",
     "residual_cnn",
