@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tcn.layers import StreamLayer, channels_last
+from tcn.layers import Demand, StreamLayer, channels_last, pick, whole
 
 Layer = StreamLayer[Any]
 MakeCondition = Callable[[int, int], Any]  # (batch size, length) -> condition of a layer
@@ -37,6 +37,8 @@ def check_streamable(
     check_no_output_reads_later_inputs(layer, in_channels, condition)
     check_receptive_field(layer, in_channels, condition)
     check_last_equals_the_end(layer, in_channels, condition)
+    if condition is None:
+        check_prepared_equals_on_demand(layer, in_channels)
     check_batch_mates_do_not_matter(layer, in_channels, condition)
     check_nan_stays_where_it_belongs(layer, in_channels, condition)
     check_layouts_agree(layer, in_channels, condition)
@@ -126,6 +128,23 @@ def check_last_equals_the_end(
             expected = gradients((wanted * weight).sum(), x, layer)
             for name, gradient in gradients((found * weight).sum(), x, layer).items():
                 close(gradient, expected[name], f"the gradient of {name} for {what}")
+
+
+def check_prepared_equals_on_demand(layer: Layer, in_channels: int) -> None:
+    """The functions for inference give the outputs on demand, for one series and for many."""
+    plan = layer.prepare()
+    sizes = [(n, length) for n in (1, 3) for length in lengths_around(layer.receptive_field)]
+    for n, length in [*sizes, (700, 9)]:
+        n_outputs = layer.output_length(length)
+        x = random_input(n, in_channels, length)
+        for count in sorted({1, min(2, n_outputs), n_outputs}):
+            demand = Demand(n_outputs, count, 1)
+            with torch.inference_mode():
+                columns = pick(x, whole(length), layer.needs(demand))
+                expected = layer.at(columns, demand)
+                rows = plan(demand)(columns.transpose(1, 2))
+            what = f"the last {count} outputs of {length} inputs, prepared"
+            close(rows.transpose(1, 2), expected, what)
 
 
 def check_batch_mates_do_not_matter(

@@ -15,7 +15,15 @@ from tcn.layers.separable import SeparableConv1d
 from tcn.layers.sequential import StreamSequential
 from tcn.layers.shapes import conv_out, conv_transpose_out, same_padding
 from tcn.layers.stack import GatedStack, Stack
-from tcn.layers.stream import Demand, PointwiseLayer, StreamLayer, module_list, pick, whole
+from tcn.layers.stream import (
+    Demand,
+    PointwiseLayer,
+    RowsFunction,
+    StreamLayer,
+    module_list,
+    pick,
+    whole,
+)
 from tcn.layers.transposed import CausalConvTranspose1d
 
 __all__ = [
@@ -35,6 +43,7 @@ __all__ = [
     "PreNormBlock",
     "RMSNorm",
     "ResidualBlock",
+    "RowsFunction",
     "SeparableConv1d",
     "Stack",
     "StreamLayer",

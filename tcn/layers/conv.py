@@ -1,6 +1,7 @@
 """Causal convolution in one dimension: dilated, strided, grouped, streaming and on demand."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +9,10 @@ from torch.nn import functional
 
 from tcn.errors import ConfigError
 from tcn.layers.layout import is_channels_last, join, pad_left
-from tcn.layers.stream import Demand, StreamLayer
+from tcn.layers.stream import Demand, RowsFunction, StreamLayer
 from tcn.layers.weight_norm import direction_norm, scaled
+
+LARGEST_PRODUCT = 1024  # rows from which a convolution is faster than one matrix product
 
 
 class CausalConv1d(StreamLayer[Tensor]):
@@ -119,6 +122,40 @@ class CausalConv1d(StreamLayer[Tensor]):
         columns = pad_left(x, count - x.shape[-1])
         stride = demand.stride * self.stride // step if demand.count > 1 else 1
         return self._convolve(columns, max(self.dilation // step, 1), stride)
+
+    def prepare(self) -> Callable[[Demand], RowsFunction]:
+        if self.groups > 1:
+            return super().prepare()
+        weight = self.effective_weight().detach()
+        matrix = weight.transpose(1, 2).reshape(self.out_channels, -1).contiguous()
+        return lambda demand: self._planned(demand, matrix)
+
+    def _planned(self, demand: Demand, matrix: Tensor) -> RowsFunction:
+        """`at` for rows: a few outputs as one matrix product, many as a convolution.
+
+        matrix: (C_out, k C_in), the taps side by side.
+        """
+        step, count = self._comb(demand)
+        missing = count - self.needs(demand).count
+        stride = demand.stride * self.stride // step if demand.count > 1 else 1
+        dilation = max(self.dilation // step, 1)
+        width = self.in_channels
+        apart = (stride * width, dilation * width, 1)
+
+        def run(rows: Tensor) -> Tensor:
+            n = rows.shape[0]
+            if missing:
+                rows = functional.pad(rows, (0, 0, missing, 0))
+            if self.kernel_size > 1:
+                if n * demand.count >= LARGEST_PRODUCT:
+                    return self._convolve(rows.transpose(1, 2), dilation, stride).transpose(1, 2)
+                rows = rows.contiguous()
+                shape = (n, demand.count, self.kernel_size, width)
+                rows = rows.as_strided(shape, (count * width, *apart))
+                rows = rows.reshape(n, demand.count, -1)
+            return functional.linear(rows, matrix, self.bias)
+
+        return run
 
     def _comb(self, demand: Demand) -> tuple[int, int]:
         """Spacing and number of the positions read, those before the first input counted too."""

@@ -1,11 +1,13 @@
 """Norms over the channels of one position: causal, streamable, alike in training and after it."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tcn.layers.layout import is_channels_last
-from tcn.layers.stream import PointwiseLayer
+from tcn.layers.stream import Demand, PointwiseLayer, RowsFunction
 
 
 class LayerNorm(PointwiseLayer):
@@ -23,13 +25,17 @@ class LayerNorm(PointwiseLayer):
 
     def transform(self, x: Tensor) -> Tensor:
         if is_channels_last(x):
-            rows = x.transpose(1, 2)
-            y = functional.layer_norm(rows, rows.shape[2:], self.weight, self.bias, self.eps)
-            return y.transpose(1, 2)
+            return self._of_rows(x.transpose(1, 2)).transpose(1, 2)
         centred = _at_least_float32(x)
         centred = centred - centred.mean(dim=1, keepdim=True)
         rate = torch.rsqrt(centred.square().mean(dim=1, keepdim=True) + self.eps)
         return (centred * rate * self.weight[:, None] + self.bias[:, None]).to(x.dtype)
+
+    def prepare(self) -> Callable[[Demand], RowsFunction]:
+        return lambda _: self._of_rows
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 class RMSNorm(PointwiseLayer):

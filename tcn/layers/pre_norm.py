@@ -1,5 +1,6 @@
 """A residual block that normalises first: the block of the forecasting networks."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,7 +10,14 @@ from tcn.errors import ConfigError
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.norms import LayerNorm, RMSNorm
-from tcn.layers.stream import Demand, PointwiseLayer, StreamLayer, pick
+from tcn.layers.stream import (
+    Demand,
+    PointwiseLayer,
+    RowsFunction,
+    StreamLayer,
+    pick,
+    picked,
+)
 
 NormName = Literal["layer", "rms"]
 
@@ -59,6 +67,22 @@ class PreNormBlock(StreamLayer[Tensor]):
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         hidden = self.conv.at(self.norm.transform(x), demand)
         return pick(x, self.needs(demand), demand) + self._update(hidden)
+
+    def prepare(self) -> Callable[[Demand], RowsFunction]:
+        norms, convs = self.norm.prepare(), self.conv.prepare()
+        projections = self.project.prepare()
+
+        def plan(demand: Demand) -> RowsFunction:
+            held = self.needs(demand)
+            kept = picked(held, demand)
+            norm, conv, project = norms(held), convs(demand), projections(demand)
+
+            def run(rows: Tensor) -> Tensor:
+                return project(conv(norm(rows)).relu_()).add_(rows[:, kept])
+
+            return run
+
+        return plan
 
     def _update(self, hidden: Tensor) -> Tensor:
         update: Tensor = self.project(self.dropout(torch.relu(hidden)))

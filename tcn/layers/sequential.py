@@ -1,13 +1,13 @@
 """Layers one after another, with the tuple of their states."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
 
 from tcn.errors import ConfigError
-from tcn.layers.stream import Demand, StreamLayer, module_list
+from tcn.layers.stream import Demand, RowsFunction, StreamLayer, module_list
 
 
 class StreamSequential(StreamLayer[tuple[Any, ...]]):
@@ -61,9 +61,29 @@ class StreamSequential(StreamLayer[tuple[Any, ...]]):
         return demand
 
     def at(self, x: Tensor, demand: Demand) -> Tensor:
+        for layer, wanted in zip(self.layers, self._demands(demand), strict=True):
+            x = layer.at(x, wanted)
+        return x
+
+    def prepare(self) -> Callable[[Demand], RowsFunction]:
+        planners = [layer.prepare() for layer in self.layers]
+
+        def plan(demand: Demand) -> RowsFunction:
+            wanted = self._demands(demand)
+            steps = [planner(each) for planner, each in zip(planners, wanted, strict=True)]
+
+            def run(rows: Tensor) -> Tensor:
+                for step in steps:
+                    rows = step(rows)
+                return rows
+
+            return run
+
+        return plan
+
+    def _demands(self, demand: Demand) -> list[Demand]:
+        """What is wanted of each layer for the demand on the last one."""
         demands = [demand]
         for layer in reversed(self.layers[1:]):
             demands.append(layer.needs(demands[-1]))
-        for layer, wanted in zip(self.layers, reversed(demands), strict=True):
-            x = layer.at(x, wanted)
-        return x
+        return demands[::-1]

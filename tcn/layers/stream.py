@@ -5,7 +5,7 @@ and `last` is the end of it, computed from the positions it needs and no others.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tcn.errors import ConfigError
 
 State = TypeVar("State")
+RowsFunction = Callable[[Tensor], Tensor]  # columns as rows: (N, L, C) in and out
 Member = TypeVar("Member", bound=nn.Module)
 
 
@@ -37,15 +38,20 @@ def whole(length: int) -> Demand:
     return Demand(length, length, 1)
 
 
-def pick(x: Tensor, held: Demand, wanted: Demand) -> Tensor:
-    """Columns of `wanted` out of `x`, which holds the columns of `held`.
-
-    `wanted` must lie within `held`. Shape: x (N, C, held.count), output (N, C, wanted.count).
-    """
+def picked(held: Demand, wanted: Demand) -> slice:
+    """Where the positions of `wanted` are among those of `held`; they must lie within it."""
     late = (held.length - wanted.length) // held.stride
     step = max(wanted.stride // held.stride, 1) if wanted.count > 1 else 1
     first = held.count - 1 - late - (wanted.count - 1) * step
-    return x[..., first : held.count - late : step]
+    return slice(first, held.count - late, step)
+
+
+def pick(x: Tensor, held: Demand, wanted: Demand) -> Tensor:
+    """Columns of `wanted` out of `x`, which holds the columns of `held`.
+
+    Shape: x (N, C, held.count), output (N, C, wanted.count).
+    """
+    return x[..., picked(held, wanted)]
 
 
 class StreamLayer(nn.Module, ABC, Generic[State]):
@@ -94,6 +100,14 @@ class StreamLayer(nn.Module, ABC, Generic[State]):
         """
         y = self(x, *condition)
         return pick(y, whole(y.shape[-1]), demand)
+
+    def prepare(self) -> Callable[[Demand], RowsFunction]:
+        """The layer as functions for inference, with the weights as they are now.
+
+        The function for a demand equals `at` in evaluation mode. It takes and returns rows, (N, L,
+        C), and is free of all that can be settled once: weights are packed, sizes computed.
+        """
+        return lambda demand: lambda rows: self.at(rows.transpose(1, 2), demand).transpose(1, 2)
 
     def last(self, x: Tensor, count: int = 1, *condition: Any) -> Tensor:
         """The last `count` outputs, equal to the end of `forward(x)`, computed on demand."""

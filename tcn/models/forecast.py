@@ -1,7 +1,8 @@
 """The forecasting network: causal encoder over patches, head over (origin, step) pairs."""
 
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from tcn.config import TCNConfig, WaveNetConfig
@@ -9,6 +10,7 @@ from tcn.layers import CausalConv1d, Condition, PreNormBlock, StreamLayer, Strea
 from tcn.models.gated_encoder import GatedEncoder
 from tcn.models.heads import Head, build_head
 from tcn.models.inputs import NetworkInputs
+from tcn.models.prepared import Prepared, can_prepare
 from tcn.models.step_head import StepHead
 from tcn.series.features import N_FEATURES
 
@@ -31,6 +33,7 @@ class ForecastNetwork(nn.Module):
         n_static = len(config.static_covariates)
         n_inputs = N_FEATURES + 2 * len(config.past_covariates) + 2 * n_known
         self.patch_length = config.patch_length
+        self._prepared: Prepared | None = None
         self.stem = CausalConv1d(n_inputs * config.patch_length, config.channels, kernel_size=1)
         self.encoder = _build_encoder(config)
         self.norm = nn.LayerNorm(config.channels)
@@ -51,25 +54,49 @@ class ForecastNetwork(nn.Module):
 
     def forward(self, inputs: NetworkInputs, origins: Tensor | None = None) -> Tensor:
         """Raw outputs at `origins` (N, O), indices of patches; None is the newest patch alone."""
-        patches = self.patches(inputs.features)
+        if self._prepared is not None and torch.is_grad_enabled():
+            self._prepared = None  # what is trained next may change weights without a trace
         condition = self._condition(inputs)
         if origins is None:
-            states = self.encoder.last(patches, 1, *condition).transpose(1, 2)
+            states = self._last(self._rows(inputs.features), condition)
         else:
-            hidden = self.encoder(patches, *condition).transpose(1, 2)
+            hidden = self.encoder(self.patches(inputs.features), *condition).transpose(1, 2)
             states = hidden.gather(1, origins[:, :, None].expand(-1, -1, hidden.shape[2]))
         head: Tensor = self.step_head(self.norm(states), inputs)
         return head
 
     def patches(self, features: Tensor) -> Tensor:
         """Embedded patches, (N, C, ceil(L / patch_length)), channels last in memory."""
+        embedded: Tensor = self.stem(self._rows(features).transpose(1, 2))
+        return embedded
+
+    def _rows(self, features: Tensor) -> Tensor:
+        """The features of each patch side by side, (N, ceil(L / patch_length), F patch_length)."""
         patch = self.patch_length
         n, channels, length = features.shape
-        padded = nn.functional.pad(features, (-length % patch, 0))
-        folded = padded.reshape(n, channels, -1, patch).permute(0, 2, 1, 3)
-        steps = folded.reshape(n, -1, channels * patch)
-        embedded: Tensor = self.stem(steps.transpose(1, 2))
-        return embedded
+        if length % patch:
+            features = nn.functional.pad(features, (-length % patch, 0))
+        folded = features.reshape(n, channels, -1, patch).permute(0, 2, 1, 3)
+        return folded.reshape(n, -1, channels * patch)
+
+    def _last(self, rows: Tensor, condition: tuple[Condition, ...]) -> Tensor:
+        """States of the newest patch, (N, 1, C)."""
+        if condition or not can_prepare(self.encoder):
+            embedded = self.stem(rows.transpose(1, 2))
+            return self.encoder.last(embedded, 1, *condition).transpose(1, 2)
+        prepared = self._prepared
+        if prepared is None or not prepared.is_current():
+            prepared = self._prepared = Prepared(StreamSequential([self.stem, self.encoder]))
+        return prepared.last(rows)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training follows, or has ended: weights are prepared anew."""
+        self._prepared = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies prepare their own weights."""
+        return self.__dict__ | {"_prepared": None}
 
     def _condition(self, inputs: NetworkInputs) -> tuple[Condition, ...]:
         """What the encoder is told beside the series: static covariates, inside WaveNet's gates."""

@@ -81,6 +81,12 @@ class ReadsTooFew(CausalConv1d):
         return Demand(needed.length, max(needed.count - 1, 1), needed.stride)
 
 
+class PreparesTapsInReverse(CausalConv1d):
+    def _planned(self, demand, matrix):
+        taps = matrix.view(self.out_channels, self.kernel_size, -1).flip(1)
+        return super()._planned(demand, taps.flatten(1))
+
+
 class ResidualOfWrongPhase(ResidualBlock):
     """Takes the shortcut one position early."""
 
@@ -136,6 +142,10 @@ MISTAKES = {
     "comb one too early": (lambda: CombOneTooEarly(4, 4, 3, 2), "last_equals_the_end"),
     "wrong phase of the pyramid": (lambda: SkipsOddOutputs(4, 4, 3, 2), "last_equals_the_end"),
     "one position too few": (lambda: ReadsTooFew(4, 4, 3, 2), "last_equals_the_end"),
+    "taps prepared in reverse": (
+        lambda: PreparesTapsInReverse(4, 4, 3, 2),
+        "prepared_equals_on_demand",
+    ),
     "shortcut of the wrong phase": (
         lambda: ResidualOfWrongPhase(4, 4, 3, 2),
         "last_equals_the_end",

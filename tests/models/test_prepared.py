@@ -23,9 +23,10 @@ ORIGINS = torch.tensor([-(-READ // CONFIG.patch_length) - 1])
 
 
 def both_ways(network: ForecastNetwork) -> tuple[torch.Tensor, torch.Tensor]:
-    """Raw outputs by prepared layers, and by plain ones."""
+    """Raw outputs by prepared layers, and by plain ones, for the same inputs at each call."""
+    torch.manual_seed(0)
     inputs, _ = batch(CONFIG, random_values(), READ, ORIGINS)
-    plain = network(inputs).detach()
+    plain = copy.deepcopy(network)(inputs).detach()
     with torch.inference_mode():
         return network(inputs), plain
 

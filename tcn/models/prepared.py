@@ -1,0 +1,73 @@
+"""Layers prepared once for many forecasts, and anew when a weight has changed."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tcn.layers import Demand, RowsFunction, StreamSequential
+
+_UNKNOWN = -1
+
+
+class _Seen(NamedTuple):
+    """A parameter as it was: changed in place it has another version, moved another address."""
+
+    owner: dict[str, nn.Parameter | None]
+    name: str
+    parameter: nn.Parameter | None
+    address: int
+    version: int
+
+    def is_same(self) -> bool:
+        now = self.owner.get(self.name)
+        if now is None or now is not self.parameter:
+            return now is self.parameter
+        return now.data_ptr() == self.address and _version(now) == self.version != _UNKNOWN
+
+
+class Prepared:
+    """Layers one after another as functions of rows for their last position.
+
+    Shape: rows (N, L, C_in) to states (N, 1, C_out). L may differ between calls; the functions for
+    each L are kept, the packed weights are shared by them.
+    """
+
+    def __init__(self, layers: StreamSequential) -> None:
+        self._receptive_field = layers.receptive_field
+        self._seen = list(_parameters(layers))
+        self._plan = layers.prepare()
+        self._functions: dict[int, RowsFunction] = {}
+
+    def is_current(self) -> bool:
+        """Whether the weights are those that were prepared."""
+        return all(seen.is_same() for seen in self._seen)
+
+    def last(self, rows: Tensor) -> Tensor:
+        """States of the newest position."""
+        rows = rows[:, -self._receptive_field :]
+        length = rows.shape[1]
+        function = self._functions.get(length)
+        if function is None:
+            function = self._functions[length] = self._plan(Demand(length, 1, 1))
+        return function(rows)
+
+
+def can_prepare(layers: nn.Module) -> bool:
+    """Whether nothing is trained, traced or exported, so that functions made once may be used."""
+    is_traced = torch.compiler.is_compiling()
+    return not (torch.is_grad_enabled() or layers.training or is_traced)
+
+
+def _parameters(layers: nn.Module) -> Iterator[_Seen]:
+    for module in layers.modules():
+        for name, parameter in module._parameters.items():  # noqa: SLF001
+            address = 0 if parameter is None else parameter.data_ptr()
+            version = _UNKNOWN if parameter is None else _version(parameter)
+            yield _Seen(module._parameters, name, parameter, address, version)  # noqa: SLF001
+
+
+def _version(parameter: Tensor) -> int:
+    """How often it was changed in place; not known of one made in inference mode."""
+    return _UNKNOWN if parameter.is_inference() else parameter._version  # noqa: SLF001
