@@ -47,7 +47,7 @@ def run(settings: Settings) -> int:
 
     logs.configure(settings.log_format)
     with runner_beside(settings):
-        serve(create_app(settings), settings)
+        serve(create_app, settings)
     return 0
 
 

@@ -2,18 +2,31 @@
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import signal
 import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
 from types import FrameType
 
 import torch
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
 
+from service import logs
+from service.metrics import MULTIPROCESS_VARIABLE
 from service.protocol import deadline_protocol
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+RESTART_DELAY_S = 0.5  # so that workers that cannot start do not keep the machine busy
 
 
 class DrainingServer(uvicorn.Server):
@@ -42,18 +55,38 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            logger.info("Serving on http://%s:%d (documentation at /docs)", _shown(host), port)
+        if self.app.state.service.settings.workers == 1:
+            for listener in sockets or ():
+                _announce(listener)
 
 
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _announce(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("Serving on http://%s:%d (documentation at /docs)", shown, port)
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve until a signal comes. Raises OSError when the address cannot be listened on."""
+def serve(make_app: Callable[[Settings], FastAPI], settings: Settings) -> None:
+    """Serve until a signal comes. Raises OSError when the address cannot be listened on.
+
+    With more than one worker each is a process of its own, made by `make_app` (which must be a
+    function that can be imported); one that dies is replaced.
+    """
+    with listen(settings.host, settings.port) as listener:
+        if settings.workers == 1:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # models and aliases are always fresh
+            _serve_here(make_app, settings, listener)
+            return
+        with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+            os.environ[MULTIPROCESS_VARIABLE] = folder
+            Supervisor(make_app, settings, listener).run()
+
+
+def _serve_here(
+    make_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
+) -> None:
     torch.set_num_threads(settings.torch_threads)
+    app = make_app(settings)
     config = uvicorn.Config(
         app,
         http=deadline_protocol(settings.header_timeout_s, settings.max_header_bytes),
@@ -64,8 +97,93 @@ def serve(app: FastAPI, settings: Settings) -> None:
         access_log=False,
         server_header=False,
     )
-    with listen(settings.host, settings.port) as listener:
-        DrainingServer(config, app, settings.drain_delay_s).run(sockets=[listener])
+    DrainingServer(config, app, settings.drain_delay_s).run(sockets=[listener])
+
+
+class Supervisor:
+    """Keeps the worker processes of one listening socket alive until a signal comes."""
+
+    def __init__(
+        self,
+        make_app: Callable[[Settings], FastAPI],
+        settings: Settings,
+        listener: socket.socket,
+    ) -> None:
+        self.settings = settings
+        self.arguments = (make_app, settings, listener)
+        self.workers: list[SpawnProcess] = []
+        self.is_stopping = False
+        self.is_reload_asked = False
+
+    def run(self) -> None:
+        """Start the workers, replace those that die, and stop them all in the end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._ask_reload)
+        self.workers = [self._start() for _ in range(self.settings.workers)]
+        _announce(self.arguments[2])
+        while not self.is_stopping:
+            wait([worker.sentinel for worker in self.workers], timeout=1.0)
+            self._replace_dead()
+            if self.is_reload_asked:
+                self._reload()
+        for worker in self.workers:
+            worker.join()
+
+    def _start(self) -> SpawnProcess:
+        worker = multiprocessing.get_context("spawn").Process(
+            target=_work, args=self.arguments, daemon=True
+        )
+        worker.start()
+        return worker
+
+    def _replace_dead(self) -> None:
+        for place, worker in enumerate(self.workers):
+            if worker.is_alive() or self.is_stopping:
+                continue
+            logger.warning("A worker ended with code %s and is replaced.", worker.exitcode)
+            mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+            self.workers[place] = self._start()
+            time.sleep(RESTART_DELAY_S)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Let the workers drain; a second signal ends them at once."""
+        self._send(signal.SIGKILL if self.is_stopping else signal.SIGTERM)
+        self.is_stopping = True
+
+    def _ask_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_reload_asked = True
+
+    def _reload(self) -> None:
+        """Replace one worker after the other; each answers what it has first."""
+        self.is_reload_asked = False
+        for place, old in enumerate(list(self.workers)):
+            self.workers[place] = self._start()
+            if old.pid is not None and old.is_alive():
+                os.kill(old.pid, signal.SIGTERM)
+            old.join()
+            mark_process_dead(old.pid)  # type: ignore[no-untyped-call]
+
+    def _send(self, number: signal.Signals) -> None:
+        for worker in self.workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, number)
+
+
+def _work(
+    make_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
+) -> None:
+    logs.configure(settings.log_format)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _serve_here(make_app, settings, listener)
+
+
+def _end_with_parent() -> None:
+    """Drain when the supervisor is gone, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def listen(host: str, port: int) -> socket.socket:

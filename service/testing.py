@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from fastapi import FastAPI
 
 from service import logs
 from service.__main__ import parser
@@ -77,6 +78,11 @@ def load_double(name: str | Path) -> LastValue:
     return LastValue(str(name))
 
 
+def make_double_app(settings: Settings) -> FastAPI:
+    """Return the application with the double behind every name."""
+    return create_app(settings, load_double, ("zero",))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the double."""
     options = vars(parser().parse_args(arguments))
@@ -84,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings.from_environment(given)
     logs.configure(settings.log_format)
     with runner_beside(settings):
-        serve(create_app(settings, load_double, ("zero",)), settings)
+        serve(make_double_app, settings)
     return 0
 
 

@@ -152,13 +152,20 @@ def start_server(folder: Path, module: str = "service.testing", **settings: Any)
         process = subprocess.Popen(command, stderr=file, env=environment, text=True, cwd=folder)
     for _ in range(600):
         found = re.search(r"Serving on (http://[\d.]+:(\d+))", log.read_text())
-        if found and httpx.get(f"{found[1]}/health/ready").status_code == 200:
+        if found and is_ready(found[1]):
             return Server(process, found[1], int(found[2]), folder / "models", log)
         if process.poll() is not None:
             break
         process_wait(process)
     process.kill()
     raise AssertionError(f"The server did not start: {log.read_text()}")
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=20).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def process_wait(process: subprocess.Popen[str]) -> None:

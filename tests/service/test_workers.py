@@ -1,0 +1,100 @@
+"""Several workers and the signals they get; what one writes the others see at once."""
+
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+
+from tcn.checkpoint import write_checkpoint
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+BODY = {"series": [1, 2, 3], "horizon": 1}
+
+
+@pytest.fixture
+def server(own_server):
+    return own_server(workers=2, rate_per_minute=100_000)
+
+
+def save(path: Path) -> None:
+    write_checkpoint(path, kind="tcn", config={}, tensors={"w": torch.zeros(1)}, info={})
+
+
+def workers_of(server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [
+        int(pid)
+        for pid in children.split()
+        if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+
+
+def ask(server, **fields) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/forecast", json=BODY | fields)
+
+
+def test_workers_agree_and_one_that_dies_is_replaced(server):
+    assert len(workers_of(server)) == 2
+    for version in range(1, 6):
+        save(server.store / "sales" / str(version))
+        assert {ask(server, model="sales").json()["model"] for _ in range(10)} == {
+            f"sales/{version}"
+        }
+    for _ in range(5):
+        httpx.put(f"{server.url}/v1/aliases/live", json={"model": "sales/2"})
+        assert {ask(server, model="live").json()["model"] for _ in range(6)} == {"sales/2"}
+        assert httpx.delete(f"{server.url}/v1/aliases/live").status_code == 204
+        assert {ask(server, model="live").status_code for _ in range(6)} == {404}
+    counted = httpx.get(f"{server.url}/metrics").text
+    found = re.search(r'tcn_requests_total\{.*"/v1/forecast".*status="200"\} (\S+)', counted)
+    assert float(found[1]) == 80
+    first = workers_of(server)[0]
+    os.kill(first, signal.SIGKILL)
+    for _ in range(100):
+        now = workers_of(server)
+        if first not in now and len(now) == 2:
+            break
+        time.sleep(0.1)
+    assert first not in workers_of(server)
+    assert ask(server).status_code == 200
+    assert server.stop() == 0
+
+
+def test_an_alias_is_switched_and_workers_reload_under_load(server):
+    for version in ("1", "2"):
+        save(server.store / "sales" / version)
+    httpx.put(f"{server.url}/v1/aliases/live", json={"model": "sales/1"})
+    answers: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            time.sleep(0.02)
+            answer = ask(server, model="live")
+            answers.append((answer.status_code, answer.json().get("model", "")))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for n in range(20):
+        httpx.put(f"{server.url}/v1/aliases/live", json={"model": f"sales/{n % 2 + 1}"})
+        time.sleep(0.02)
+    before = set(workers_of(server))
+    server.process.send_signal(signal.SIGHUP)
+    for _ in range(600):
+        if not before & set(workers_of(server)):
+            break
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not before & set(workers_of(server))
+    assert {status for status, _ in answers} == {200}
+    assert {model for _, model in answers} == {"sales/1", "sales/2"}
+    assert server.stop() == 0
