@@ -99,6 +99,18 @@ def test_the_whole_run_has_the_events_that_are_interrupted():
     assert event.count == 1 + 2 * 12 + 3 + 3
 
 
+def test_random_numbers_differ_from_step_to_step():
+    network, drawn = nn.Linear(1, 1), []
+
+    def loss_of(step):
+        drawn.append(float(torch.rand(())))
+        return network(torch.ones(1, 1)).sum()
+
+    options = LoopSettings(steps=4, learning_rate=lambda step: 0.1)
+    train(network, Task(lambda step: step, loss_of), options, None, lambda entry: None)
+    assert len(set(drawn)) == 4
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     first, _ = tiny_run(tmp_path, Interrupter([]))
     event = Interrupter([])
