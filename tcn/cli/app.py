@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from tcn.cli import options
+from tcn.cli import images, options
 from tcn.cli.columns import Columns, with_columns
 from tcn.cli.console import say
 from tcn.config import MAX_HORIZON
@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(images.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
