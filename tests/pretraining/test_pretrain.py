@@ -60,7 +60,8 @@ def test_batches_are_finite_and_different():
 def test_a_run_lowers_its_loss_and_leaves_global_random_numbers_alone():
     state = torch.random.get_rng_state()
     entries = []
-    network = pretrain(NETWORK, replace(TINY, steps=200, positions=128), None, report=entries.append)
+    config = replace(TINY, steps=200, positions=128)
+    network = pretrain(NETWORK, config, None, report=entries.append)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert [entry["step"] for entry in entries] == [100, 200]
     assert entries[1]["loss"] < entries[0]["loss"]
