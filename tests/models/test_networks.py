@@ -122,3 +122,22 @@ def test_other_dropout_leaves_forecasts_alone():
     other.load_state_dict(network.state_dict())
     inputs, _ = batch(config, random_values(), READ, torch.tensor([12]))
     assert torch.equal(other(inputs), network(inputs))
+
+
+@pytest.mark.parametrize("kind", [TCNConfig, WaveNetConfig])
+def test_forecasts_follow_the_weights_when_these_change(kind):
+    """What is prepared for many forecasts is never that of older weights."""
+    config = kind(**SMALL)
+    network, other = random_network(config), random_network(config)
+    origins = torch.tensor([12])
+    inputs, _ = batch(config, random_values(), READ, origins)
+    for source in (other, random_network(config)):
+        with torch.inference_mode():
+            network(inputs)
+        with torch.no_grad():
+            for value, new in zip(network.parameters(), source.parameters(), strict=True):
+                value.copy_(new)
+        with torch.inference_mode():
+            last = network(inputs)
+            dense = source(inputs, origins.expand(len(inputs.features), -1))
+        torch.testing.assert_close(last, dense, rtol=1e-3, atol=1e-4)
