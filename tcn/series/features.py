@@ -7,21 +7,27 @@ positive: there the spread is also compared with the level, and exact zeros are 
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tcn.series.scaling import (
+    LEVEL_ROWS,
+    SPREAD_ROWS,
+    VALUE_ROWS,
     History,
-    Recent,
+    Row,
     age_at,
+    level_between,
     level_window,
-    loc_at,
-    loc_scale_of,
-    recent_at,
+    look_up,
+    recent_of,
     scale_window,
 )
 
 N_FEATURES = 19
 _LOG_CAP = 6.0
 _LARGEST = 8.0
+_CYCLES = 4
+_POINTS = 12
 
 
 def encoder_features(history: History, first: int = 0, stop: int | None = None) -> Tensor:
@@ -29,95 +35,96 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
 
     They are all 0 before the first value, so that padding on the left is as if it were not there.
     """
-    n, length = history.values.shape
+    length = history.table.shape[2] - 1
     stop = length if stop is None else stop
-    index = torch.arange(first, stop, device=history.values.device).expand(n, -1)
-    end = index + 1
-    season = history.season[:, None].expand_as(end)
-    recent = recent_at(history, end)
-    loc, scale = loc_scale_of(history, end, recent)
-    value = history.values[:, first:stop]
-    observed = history.observed[:, first:stop]
-    newest = history.last_seen[:, first:stop]
-    positive = history.positive[:, first:stop]
-    previous = history.last_seen.gather(1, (index - 1).clamp_min(0))
-    width = level_window(history.season)[:, None].expand_as(end)
-    level_before, level_earlier = _levels_before(history, end, width)
-    cycle_ago, has_cycle = _values_before(history, index, season)
-    phase_mean, has_phase = _phase_mean(history, index, season)
+    end = torch.arange(first + 1, stop + 1, device=history.table.device)
+    now = history.table[:, :, first + 1 : stop + 1]
+    season = history.season[:, None]
+    width, scale_width = level_window(season), scale_window(season)
+    levels = _levels(history, now, end, width)
+    before = look_up(history, SPREAD_ROWS, end - scale_width)
+    recent = recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before)
+    loc, scale = recent.loc, recent.scale
+    value, observed, newest = now[:, Row.VALUE], now[:, Row.OBSERVED], now[:, Row.LAST_SEEN]
+    positive, seen = now[:, Row.POSITIVE], now[:, Row.NUMBER]
+    previous = history.table[:, Row.LAST_SEEN, first:stop]
+    past, has_past = _past_cycles(history, end, season)
+    number = has_past.sum(dim=1)
+    phase_mean = (past * has_past).sum(dim=1) / number.clamp_min(1.0)
+    has_phase = number > 0
     age = age_at(history, end)
-    seen = recent.past.number
-    share = recent.scale.number / torch.minimum(age, scale_window(history.season)[:, None])
-    seasonal = season > 1
-    columns = [
-        torch.asinh((value - loc) / scale) * observed,
+    seasonal = (season > 1).double()
+    many = seen.clamp_min(1.0)
+    differences = [
+        value - loc,
+        newest - previous,
+        value - past[:, 0],
+        value - phase_mean,
+        phase_mean - loc,
+        loc - levels[:, 1],
+        levels[:, 1] - levels[:, 2],
+        loc - recent.past.mean,
+    ]
+    is_known = [
         observed,
-        torch.asinh((newest - previous) / scale) * (age > 1),
-        torch.asinh((value - cycle_ago) / scale) * has_cycle * observed,
-        torch.asinh((value - phase_mean) / scale) * has_phase * observed,
-        torch.asinh((phase_mean - loc) / scale) * has_phase,
-        torch.asinh((loc - level_before) / scale) * (age > width),
-        torch.asinh((level_before - level_earlier) / scale) * (age > 2 * width),
-        torch.asinh((loc - recent.past.mean()) / scale),
+        age > 1,
+        has_past[:, 0] * observed,
+        has_phase * observed,
+        has_phase,
+        age > width,
+        age > 2 * width,
+    ]
+    bent = (torch.stack(differences, dim=1) / scale[:, None]).asinh_()
+    for index, mask in enumerate(is_known):
+        bent[:, index] *= mask
+    columns = [
         _log_ratio(scale, (loc + history.centre).abs()) * positive,
         positive,
-        _log_ratio(*_season_strength(history, index, season)) * seasonal,
-        recent.scale.mean_change() / scale,
-        torch.log(seen.clamp_min(1.0)) / 4.0 - 1.0,
-        torch.log(seen.clamp_min(1.0) / season) / 3.0,
-        torch.log(season.double()) / 3.0,
-        seasonal.double(),
-        share,
-        _share_of_zeros(history, index, recent),
+        _log_ratio(*_season_strength(history, first, stop)) * seasonal,
+        recent.window.change / scale,
+        torch.log(many) / 4.0 - 1.0,
+        torch.log(many / season) / 3.0,
+        (torch.log(season.double()) / 3.0).expand_as(value),
+        seasonal.expand_as(value),
+        (seen - before[:, 1]) / torch.minimum(age, scale_width),
+        now[:, Row.ZEROS] / many,
     ]
-    begun = seen > 0
-    bounded = [(column * begun).clamp(-_LARGEST, _LARGEST).float() for column in columns]
-    return torch.stack(bounded, dim=1)
+    table = torch.cat(
+        [bent[:, :1], observed[:, None], bent[:, 1:], torch.stack(columns, dim=1)], dim=1
+    )
+    begun = (seen > 0)[:, None]
+    return (table * begun).clamp_(-_LARGEST, _LARGEST).float()
 
 
-def _levels_before(history: History, end: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-    """Location one and two level windows earlier."""
-    ends = torch.cat([end - width, end - 2 * width], dim=1).clamp_min(1)
-    before, earlier = loc_at(history, ends).chunk(2, dim=1)
-    return before, earlier
+def _levels(history: History, now: Tensor, end: Tensor, width: Tensor) -> Tensor:
+    """Location, and what it was one and two level windows earlier, (N, 3, L)."""
+    ends = end - width[:, :, None] * torch.arange(1, 4, device=end.device)[:, None]
+    rows = torch.cat([now[:, LEVEL_ROWS, None], look_up(history, LEVEL_ROWS, ends)], dim=2)
+    return level_between(rows[:, :, :-1], rows[:, :, 1:])
 
 
-def _values_before(history: History, index: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
-    """Values `lag` steps earlier and whether they were seen, in the shape of index - lag."""
-    at = index - lag
-    flat = at.clamp_min(0).flatten(1)
-    value = history.values.gather(1, flat).view_as(at)
-    seen = history.observed.gather(1, flat).view_as(at) * (at >= 0)
-    return value, seen
+def _past_cycles(history: History, end: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
+    """Values one to four cycles ago and whether they were seen, (N, 4, L)."""
+    lags = season * torch.arange(1, _CYCLES + 1, device=end.device)
+    values, seen = look_up(history, VALUE_ROWS, end - lags[:, :, None]).unbind(1)
+    return values, seen
 
 
-def _phase_mean(history: History, index: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of the values at the same phase in the last four cycles, this one not included."""
-    lags = season[:, :, None] * torch.arange(1, 5, device=season.device)
-    values, seen = _values_before(history, index[:, :, None], lags)
-    number = seen.sum(dim=2)
-    return (values * seen).sum(dim=2) / number.clamp_min(1.0), (number > 0).double()
-
-
-def _season_strength(history: History, index: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
+def _season_strength(history: History, first: int, stop: int) -> tuple[Tensor, Tensor]:
     """Squared difference to a cycle ago and to half a cycle ago, summed over recent points."""
-    step = (season[:, :1] // 6).clamp_min(1)
-    points = index[:, :, None] - step[:, :, None] * torch.arange(12, device=season.device)
-    whole = season[:, :, None]
-    lags = torch.stack([torch.zeros_like(whole), whole, whole - whole // 2])
-    values, seen = zip(*(_values_before(history, points, lag) for lag in lags), strict=True)
-    all_seen = seen[0] * seen[1] * seen[2]
-    same = all_seen * (values[0] - values[1]).square()
-    opposite = all_seen * (values[0] - values[2]).square()
-    return same.sum(dim=2), opposite.sum(dim=2)
-
-
-def _share_of_zeros(history: History, index: Tensor, recent: Recent) -> Tensor:
-    """Share of exact zeros among the observed values so far."""
-    raw = history.values + history.centre
-    tiny = 1e-9 * (history.centre.abs() + 1.0)
-    zeros = ((raw.abs() < tiny).double() * history.observed).cumsum(dim=1)
-    return zeros.gather(1, index) / recent.past.number.clamp_min(1.0)
+    season = history.season
+    lags = torch.stack([season, season - season // 2], dim=1)[:, :, None]
+    end = torch.arange(1, stop + 1, device=season.device)
+    values, seen = look_up(history, VALUE_ROWS, end - lags).unbind(1)
+    now = history.table[:, :, 1 : stop + 1]
+    all_seen = now[:, Row.OBSERVED] * seen[:, 0] * seen[:, 1]
+    differences = (now[:, Row.VALUE, None] - values).square_() * all_seen[:, None]
+    apart = (season // 6).clamp_min(1)[:, None] * torch.arange(_POINTS, device=season.device)
+    points = (end[first:] - apart[:, :, None]).clamp_min_(0).flatten(1)[:, None]
+    table = functional.pad(differences, (1, 0))
+    found = table.gather(2, points.expand(-1, 2, -1)).view(len(season), 2, _POINTS, -1)
+    same, opposite = found.sum(dim=2).unbind(1)
+    return same, opposite
 
 
 def _log_ratio(top: Tensor, bottom: Tensor) -> Tensor:

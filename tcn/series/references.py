@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 
 from tcn.series.scaling import (
+    LEVEL_ROWS,
+    VALUE_ROWS,
     History,
     LocScale,
+    Row,
     age_at,
+    level_between,
     level_window,
-    loc_at,
     loc_scale_at,
-    totals,
+    look_up,
 )
 
 N_CYCLES = 4
@@ -30,7 +33,7 @@ N_REFERENCES = 21
 N_DRAFTS = 8
 N_STEP_FEATURES = 10
 _LONG_LAG = 7
-_AS_THEY_ARE = (10, 11, 12, 13, 19)  # shares, flags and what is bounded already
+_BENT = (slice(0, 10), slice(14, 19), slice(20, 21))  # not shares, flags and what is bounded
 _DAMPING = 0.9
 
 
@@ -50,50 +53,58 @@ def step_inputs(history: History, end: Tensor, steps: Tensor) -> StepInputs:
     """
     scaling = loc_scale_at(history, end)
     view = _View(history, end, steps, scaling)
-    additive, ratios, seen = view.cycles()
-    near, near_seen = additive[..., :N_CYCLES], seen[..., :N_CYCLES]
-    seasonal = (history.season > 1).double()[:, None, None].expand_as(steps)
-    mean_additive = _mean(near, near_seen)
-    mean_ratio = _mean(ratios[..., :N_CYCLES], near_seen)
-    long_mean = _mean(additive, seen)
-    weekly, has_weekly = view.long_lag()
-    newest = view.newest()
-    naive = view.seasonal_naive()
-    near_slope, far_slope = view.slopes()
+    cycles = view.cycles()
+    near, near_seen = cycles.differences[..., :N_CYCLES], cycles.seen[..., :N_CYCLES]
+    ratios = cycles.ratios[..., :N_CYCLES]
+    n_seen = near_seen.sum(dim=-1)
+    mean_near = _mean(near, near_seen, n_seen)
+    long_mean = _mean(cycles.differences, cycles.seen, cycles.seen.sum(dim=-1))
+    spread = _mean((near - mean_near[..., None]).square(), near_seen, n_seen).sqrt()
+    newest = [column.expand(steps.shape) for column in view.newest().chunk(3, dim=-1)]
+    slopes = view.slopes().chunk(2, dim=-1)
     distance = view.distance()
-    lines = [near_slope * distance, far_slope * distance]
+    lines = [slope * distance for slope in slopes]
     drafts = [
-        naive,
-        mean_additive,
-        mean_ratio,
+        cycles.naive,
+        mean_near,
+        _mean(ratios, near_seen, n_seen),
         long_mean,
         newest[0],
         *lines,
-        view.damped_line(near_slope),
+        view.damped_line(slopes[0], distance),
     ]
-    references = [
-        *near.unbind(-1),
-        *ratios[..., :N_CYCLES].unbind(-1),
+    others = [
         long_mean,
-        weekly,
-        has_weekly,
-        near_seen.sum(dim=-1) / N_CYCLES,
-        seasonal,
-        _disagreement(near, near_seen, mean_additive),
+        cycles.weekly,
+        cycles.weekly_seen,
+        n_seen / N_CYCLES,
+        (history.season > 1).double()[:, None, None].expand(steps.shape),
+        spread.clamp_max(10.0),
         *newest,
         *lines,
-        view.positive(),
-        naive,
+        view.positive.expand(steps.shape),
+        cycles.naive,
     ]
-    table = _stack(references)
-    bent = [index for index in range(N_REFERENCES) if index not in _AS_THEY_ARE]
-    table[..., bent] = table[..., bent].asinh().clamp(-8.0, 8.0)
+    references = torch.cat([near, ratios, torch.stack(others, dim=-1)], dim=-1).float()
+    for columns in _BENT:
+        references[..., columns].asinh_().clamp_(-8.0, 8.0)
     return StepInputs(
-        table,
-        _stack(drafts).clamp(-30.0, 30.0),
-        _stack(_step_features(history, end, steps)),
+        references,
+        torch.stack(drafts, dim=-1).float().clamp_(-30.0, 30.0),
+        torch.stack(_step_features(history, end, steps), dim=-1).float(),
         scaling,
     )
+
+
+class _Cycles(NamedTuple):
+    """References in past cycles, in z units, 0 where the value was not seen."""
+
+    differences: Tensor  # (N, O, H, N_LONG_CYCLES) to the mean of the reference's own cycle
+    ratios: Tensor  # the same in proportion to that mean, where all is positive
+    seen: Tensor  # 1.0 where the reference was seen
+    naive: Tensor  # (N, O, H) the newest reference as it is
+    weekly: Tensor  # (N, O, H) seven cycles back (a week of days), to the mean of those cycles
+    weekly_seen: Tensor
 
 
 class _View:
@@ -103,127 +114,111 @@ class _View:
         self.history = history
         self.end = end
         self.steps = steps
-        self.first = torch.minimum(history.first, end - 1)  # of the values up to each origin
         self.loc = scaling.loc[:, :, None]
         self.scale = scaling.scale[:, :, None]
         self.season = history.season[:, None, None]
-        self.phase_back = self.season * ((steps + self.season - 1) // self.season)
+        self.width = level_window(self.season)
+        self.age = age_at(history, end)[:, :, None]
+        self.lags = self._slope_lags()
+        self.rows = self._origin_rows()
+        self.positive = look_up(history, slice(Row.POSITIVE, Row.POSITIVE + 1), end)[:, 0, :, None]
 
-    def value_at(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Values at `index` (N, O, H, ...) and whether they were seen."""
-        n = index.shape[0]
-        flat = index.clamp_min(0).reshape(n, -1)
-        value = self.history.values.gather(1, flat).view_as(index)
-        seen = self.history.observed.gather(1, flat).view_as(index) * (index >= 0)
-        return value, seen
+    def _slope_lags(self) -> Tensor:
+        """One and three level windows, but half the age at most, (N, O, 2)."""
+        widths = self.width * torch.tensor([1, 3], device=self.end.device)
+        return torch.minimum(widths, self.age // 2).clamp_min(1)
 
-    def _at_origin(self, row: Tensor) -> Tensor:
-        return row.gather(1, (self.end - 1).clamp_min(0))[:, :, None]
+    def _origin_rows(self) -> Tensor:
+        """LEVEL_ROWS at the three newest values, before slopes, and at the ends of cycles."""
+        end = self.end[:, :, None]
+        first = torch.minimum(self.history.first + 1, self.end)[:, :, None]
+        count = torch.arange(N_LONG_CYCLES + 1, device=end.device)
+        newest = torch.maximum(end - count[:3], first)
+        earlier = torch.maximum(end - self.lags, first)
+        ends = [newest, earlier, earlier - self.width, end - count * self.season]
+        return look_up(self.history, LEVEL_ROWS, torch.cat(ends, dim=2))
 
-    def positive(self) -> Tensor:
-        return self._at_origin(self.history.positive).expand(self.steps.shape).contiguous()
+    def cycles(self) -> _Cycles:
+        """The same phase in the last cycles, and seven cycles back."""
+        seven = _LONG_LAG * self.season
+        now = self.end[:, :, None] + self.steps
+        newest = now - self.season * ((self.steps + self.season - 1) // self.season)
+        weekly = now - seven * ((self.steps + seven - 1) // seven)
+        cycle = torch.arange(N_LONG_CYCLES, device=now.device)
+        ends = torch.cat(
+            [newest[..., None] - cycle * self.season[..., None], weekly[..., None]], dim=-1
+        )
+        value, seen = look_up(self.history, VALUE_ROWS, ends).unbind(1)
+        means = self._cycle_means()
+        differences = (value - means) / self.scale[..., None] * seen
+        return _Cycles(
+            differences[..., :-1],
+            differences[..., :-1] * self._ratios(means[..., :-1]),
+            seen[..., :-1],
+            (value[..., 0] - self.loc) / self.scale * seen[..., 0],
+            differences[..., -1],
+            seen[..., -1],
+        )
 
-    def cycles(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Differences to, and ratios with, the mean of each of the last cycles, in z units.
+    def _cycle_means(self) -> Tensor:
+        """Mean of each of the last cycles, the level where there is no cycle; and of all seven.
 
-        Each (N, O, H, N_LONG_CYCLES), 0 where the value was not seen; and whether it was.
+        (N, O, 1, N_LONG_CYCLES + 1).
         """
-        cycle = torch.arange(N_LONG_CYCLES, device=self.steps.device)
-        newest = self.end[:, :, None] - 1 + self.steps - self.phase_back
-        value, seen = self.value_at(newest[..., None] - cycle * self.season[..., None])
-        mean = self._cycle_means(cycle)
-        difference = (value - mean) / self.scale[..., None] * seen
-        own_level = mean + self.history.centre[:, :, None, None]
-        usable = (self._at_origin(self.history.positive)[..., None] > 0) & (own_level > 0)
-        level = (self.loc + self.history.centre[:, :, None])[..., None]
-        ratio = (level / torch.where(usable, own_level, 1.0)).clamp(0.1, 10.0)
-        return difference, torch.where(usable, difference * ratio, difference), seen
+        sums = self.rows[:, 1:, :, 7:]
+        weekly = sums[..., :1] - sums[..., _LONG_LAG : _LONG_LAG + 1]
+        total, number = torch.cat([sums[..., :-1] - sums[..., 1:], weekly], dim=-1).unbind(1)
+        mean = total / number.clamp_min(1.0)
+        single = mean.new_tensor([True] * N_LONG_CYCLES + [False], dtype=torch.bool)
+        return torch.where((self.season == 1) & single, self.loc, mean)[:, :, None]
 
-    def _cycle_means(self, cycle: Tensor) -> Tensor:
-        """Mean of each of the last cycles; the level where there is no cycle. (N, O, 1, cycles)."""
-        n, n_origins = self.end.shape
-        season = self.history.season[:, None, None].expand(n, n_origins, len(cycle))
-        ends = self.end[:, :, None] - cycle * season
-        mean = totals(self.history, ends.flatten(1), season.flatten(1)).mean()
-        mean = mean.view(n, n_origins, 1, len(cycle))
-        return torch.where(self.season[..., None] == 1, self.loc[..., None], mean)
+    def _ratios(self, means: Tensor) -> Tensor:
+        """Level now over the mean of each cycle where all is positive, else 1, (N, O, 1, ...)."""
+        centre = self.history.centre[:, :, None, None]
+        own_level = means + centre
+        usable = (self.positive[..., None] > 0) & (own_level > 0)
+        ratio = ((self.loc[..., None] + centre) / own_level).clamp(0.1, 10.0)
+        return torch.where(usable, ratio, 1.0)
 
-    def seasonal_naive(self) -> Tensor:
-        """The value one whole number of cycles ago, as z; 0 where it was not seen."""
-        value, known = self.value_at(self.end[:, :, None] - 1 + self.steps - self.phase_back)
-        return (value - self.loc) / self.scale * known
+    def newest(self) -> Tensor:
+        """The last three values as z, newest first, (N, O, 3)."""
+        return (self.rows[:, Row.LAST_SEEN, :, :3] - self.loc) / self.scale
 
-    def long_lag(self) -> tuple[Tensor, Tensor]:
-        """The value seven cycles back (a week of days) against the mean of those seven cycles."""
-        width = _LONG_LAG * self.season
-        back = width * ((self.steps + width - 1) // width)
-        value, known = self.value_at(self.end[:, :, None] - 1 + self.steps - back)
-        cycles = (_LONG_LAG * self.history.season[:, None]).expand_as(self.end)
-        mean = totals(self.history, self.end, cycles).mean()
-        return (value - mean[:, :, None]) / self.scale * known, known
-
-    def newest(self) -> list[Tensor]:
-        """The last values as z, newest first, each (N, O, H)."""
-        columns = []
-        for back in range(3):
-            index = torch.maximum(self.end - 1 - back, self.first)
-            value = self.history.last_seen.gather(1, index)[:, :, None]
-            columns.append(((value - self.loc) / self.scale).expand(self.steps.shape).contiguous())
-        return columns
-
-    def slopes(self) -> tuple[Tensor, Tensor]:
-        """Change of the level per step over one and over three level windows, in z, (N, O, 1)."""
-        width = level_window(self.history.season)[:, None]
-        half = age_at(self.history, self.end) // 2
-        lag = torch.cat([torch.minimum(width, half), torch.minimum(3 * width, half)], dim=1)
-        lag = lag.clamp_min(1)
-        earlier = torch.maximum(self.end.repeat(1, 2) - lag, self.first.repeat(1, 2) + 1)
-        before = loc_at(self.history, earlier)
-        change = (self.loc.repeat(1, 2, 1) - before[:, :, None]) / self.scale.repeat(1, 2, 1)
-        near, far = (change / lag[:, :, None]).chunk(2, dim=1)
-        return near, far
+    def slopes(self) -> Tensor:
+        """Change of the level per step over one and over three level windows, in z, (N, O, 2)."""
+        before = level_between(self.rows[..., 3:5], self.rows[..., 5:7])
+        return (self.loc - before) / self.scale / self.lags
 
     def distance(self) -> Tensor:
         """Steps from the centre of the level window to the step forecast."""
-        age = age_at(self.history, self.end)
-        width = torch.minimum(level_window(self.history.season)[:, None], age)
-        return self.steps + 0.5 * (width[:, :, None] - 1)
+        return self.steps + 0.5 * (torch.minimum(self.width, self.age) - 1)
 
-    def damped_line(self, slope: Tensor) -> Tensor:
+    def damped_line(self, slope: Tensor, distance: Tensor) -> Tensor:
         """The near line with each further step a tenth flatter (Gardner and McKenzie 1985)."""
-        to_origin = self.distance() - self.steps
-        return slope * (to_origin + (1.0 - _DAMPING**self.steps) / (1.0 - _DAMPING))
+        return slope * (distance - self.steps + (1.0 - _DAMPING**self.steps) / (1.0 - _DAMPING))
 
 
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean along the last axis; 0 where all weights are."""
-    return (values * weights).sum(dim=-1) / weights.sum(dim=-1).clamp_min(1.0)
-
-
-def _disagreement(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
-    """Root mean square distance of the references from their mean."""
-    return _mean((values - mean[..., None]).square(), weights).sqrt().clamp_max(10.0)
+def _mean(values: Tensor, weights: Tensor, number: Tensor) -> Tensor:
+    """Mean along the last axis of the `number` values that have weight 1; 0 where none has."""
+    return (values * weights).sum(dim=-1) / number.clamp_min(1.0)
 
 
 def _step_features(history: History, end: Tensor, steps: Tensor) -> list[Tensor]:
     season = history.season[:, None, None]
     step = steps.double()
-    seen = age_at(history, end)[:, :, None].double()
-    angle = 2.0 * torch.pi * step / season
+    share = step / age_at(history, end)[:, :, None]
+    cycles = step / season
+    angle = 2.0 * torch.pi * cycles
     seasonal = (season > 1).double()
     return [
         torch.log(step) / 2.0 - 1.0,
         step.sqrt() / 4.0 - 0.5,
-        (step / season).clamp_max(8.0) * seasonal / 2.0,
-        torch.log1p(step / season) * seasonal,
+        cycles.clamp_max(8.0) * seasonal / 2.0,
+        torch.log1p(cycles) * seasonal,
         torch.sin(angle) * seasonal,
         torch.cos(angle) * seasonal,
-        (step / seen).clamp_max(4.0),
-        torch.log(step / seen) / 2.0,
+        share.clamp_max(4.0),
+        torch.log(share) / 2.0,
         1.0 / step,
         (step / 24.0).clamp_max(12.0) / 4.0,
     ]
-
-
-def _stack(columns: list[Tensor]) -> Tensor:
-    return torch.stack([column.float() for column in columns], dim=-1)

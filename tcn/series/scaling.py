@@ -13,6 +13,7 @@ Missing values (NaN) take part in no sum. Each series is first centred on its me
 power of two, which changes no result and keeps sums of squares inside float64.
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import torch
@@ -29,18 +30,45 @@ SMALLEST_SCALE = 1e-12
 SINGLE_VALUE_SHARE = 0.1
 
 
-class History(NamedTuple):
-    """Observed values, centred and filled, with their cumulative sums. Mostly (N, L) float64."""
+class Row(IntEnum):
+    """Rows of a history's table; in column e what is known after the first e positions."""
 
-    values: Tensor  # centred and divided; 0 where missing
-    observed: Tensor  # 1.0 where a value was seen
-    last_seen: Tensor  # the newest value at or before t; 0 before the first
-    positive: Tensor  # 1.0 where every value so far was above zero, in the data's own units
+    LAST_SEEN = 0  # the newest value seen
+    VALUES = 1  # this row and the next five are running sums
+    NUMBER = 2
+    SQUARES = 3
+    CHANGES = 4
+    NUMBER_OF_CHANGES = 5
+    ZEROS = 6  # exact zeros in the data's own units
+    VALUE = 7  # of the last position, 0 where missing
+    OBSERVED = 8  # 1.0 where that value was seen
+    POSITIVE = 9  # 1.0 where every value so far was above zero, in the data's own units
+
+
+LEVEL_ROWS = slice(Row.LAST_SEEN, Row.NUMBER + 1)
+SPREAD_ROWS = slice(Row.VALUES, Row.NUMBER_OF_CHANGES + 1)
+WINDOW_ROWS = slice(Row.LAST_SEEN, Row.NUMBER_OF_CHANGES + 1)
+VALUE_ROWS = slice(Row.VALUE, Row.OBSERVED + 1)
+
+
+class History(NamedTuple):
+    """Observed values, centred and filled, with their cumulative sums."""
+
+    table: Tensor  # (N, 10, L + 1) float64, see Row; the first column is 0
     season: Tensor  # (N,) int64, at least 1
     first: Tensor  # (N, 1) int64, index of the first value seen; 0 where there is none
     centre: Tensor  # (N, 1) subtracted from the data
     unit: Tensor  # (N, 1) power of two the data were divided by
-    sums: Tensor  # (N, 5, L + 1) running sums, see Totals; the first column is 0
+
+    @property
+    def values(self) -> Tensor:
+        """(N, L) centred and divided; 0 where missing."""
+        return self.table[:, Row.VALUE, 1:]
+
+    @property
+    def observed(self) -> Tensor:
+        """(N, L) 1.0 where a value was seen."""
+        return self.table[:, Row.OBSERVED, 1:]
 
 
 class LocScale(NamedTuple):
@@ -58,66 +86,38 @@ def read_history(values: Tensor, season: Tensor) -> History:
     values = values.double()
     seen = torch.isfinite(values)
     observed = seen.double()
-    raw = torch.where(seen, values, 0.0)
+    raw = values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     largest = raw.abs().amax(dim=1, keepdim=True)
-    largest = torch.where(largest > 0, largest, 1.0).clamp_min(torch.finfo(torch.float64).tiny)
+    largest = largest.masked_fill(largest == 0, 1.0).clamp_min(torch.finfo(torch.float64).tiny)
     unit = torch.exp2(torch.floor(torch.log2(largest)))
     raw = raw / unit
     number = observed.sum(dim=1, keepdim=True).clamp_min(1.0)
     centre = raw.sum(dim=1, keepdim=True) / number
     centred = (raw - centre) * observed
-    last_seen = _forward_fill(centred, seen)
-    lowest = torch.where(seen, raw, torch.inf).cummin(dim=1).values
-    before = torch.nn.functional.pad(last_seen[:, :-1], (1, 0))
-    seen_before = torch.nn.functional.pad(observed.cumsum(1)[:, :-1], (1, 0)) > 0
+    table = values.new_zeros(values.shape[0], len(Row), values.shape[1] + 1)
+    after = table[:, :, 1:]
+    after[:, Row.VALUE], after[:, Row.OBSERVED] = centred, observed
+    after[:, Row.LAST_SEEN] = _forward_fill(centred, seen)
+    lowest = raw.masked_fill(~seen, torch.inf).cummin(dim=1).values
+    after[:, Row.POSITIVE] = (lowest > 0) & torch.isfinite(lowest)
+    seen_before = observed.cumsum(1) - observed > 0
     is_change = observed * seen_before
-    changes = (centred - before).abs() * is_change
-    terms = torch.stack([centred, centred.square(), changes, observed, is_change], dim=1)
-    return History(
-        values=centred,
-        observed=observed,
-        last_seen=last_seen,
-        positive=((lowest > 0) & torch.isfinite(lowest)).double(),
-        season=season,
-        first=seen.byte().argmax(dim=1, keepdim=True),
-        centre=centre,
-        unit=unit,
-        sums=torch.nn.functional.pad(terms.cumsum(dim=2), (1, 0)),
-    )
+    changes = (centred - table[:, Row.LAST_SEEN, :-1]).abs() * is_change
+    is_zero = (centred + centre).abs() < 1e-9 * (centre.abs() + 1.0)
+    terms = [centred, observed, centred.square(), changes, is_change, is_zero * observed]
+    torch.cumsum(torch.stack(terms, dim=1), dim=2, out=after[:, Row.VALUES : Row.ZEROS + 1])
+    first = seen.byte().argmax(dim=1, keepdim=True)
+    return History(table, season, first, centre, unit)
 
 
-class Totals(NamedTuple):
-    """Sums over a trailing window, (N, K) each."""
+def look_up(history: History, rows: slice, end: Tensor) -> Tensor:
+    """Rows of the table after the first `end` positions (N, ...), 0 before the start.
 
-    values: Tensor
-    squares: Tensor
-    changes: Tensor
-    number: Tensor
-    number_of_changes: Tensor
-
-    def mean(self) -> Tensor:
-        """Mean of the observed values; 0 where there is none."""
-        return self.values / self.number.clamp_min(1.0)
-
-    def mean_change(self) -> Tensor:
-        """Mean absolute difference of neighbouring observations."""
-        return self.changes / self.number_of_changes.clamp_min(1.0)
-
-    def spread(self) -> Tensor:
-        """Half the standard deviation plus half the mean absolute difference."""
-        variance = self.squares / self.number.clamp_min(1.0) - self.mean().square()
-        return 0.5 * variance.clamp_min(0.0).sqrt() + 0.5 * self.mean_change()
-
-
-def totals(history: History, end: Tensor, width: Tensor) -> Totals:
-    """Sums over the `width` positions that end just before index `end`, (N, K) both."""
-    stop = end.clamp_min(0)
-    start = (end - width).clamp_min(0)
-    return Totals(*(_at(history, stop) - _at(history, start)).unbind(1))
-
-
-def _at(history: History, index: Tensor) -> Tensor:
-    return history.sums.gather(2, index[:, None].expand(-1, history.sums.shape[1], -1))
+    Output (N, rows, ...).
+    """
+    table = history.table[:, rows]
+    index = end.clamp_min(0).flatten(1)[:, None].expand(-1, table.shape[1], -1)
+    return table.gather(2, index).view(*table.shape[:2], *end.shape[1:])
 
 
 def age_at(history: History, end: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ def age_at(history: History, end: Tensor) -> Tensor:
 
 def level_window(season: Tensor) -> Tensor:
     """Width of the window whose mean is the location, (N,)."""
-    return torch.where(season >= SHORTEST_OWN_CYCLE, season, MIN_LEVEL_WINDOW)
+    return season.masked_fill(season < SHORTEST_OWN_CYCLE, MIN_LEVEL_WINDOW)
 
 
 def scale_window(season: Tensor) -> Tensor:
@@ -135,56 +135,66 @@ def scale_window(season: Tensor) -> Tensor:
     return (SCALE_CYCLES * season).clamp(MIN_SCALE_WINDOW, MAX_SCALE_WINDOW)
 
 
-def loc_at(history: History, end: Tensor) -> Tensor:
-    """Location after the first `end` positions, (N, K); the newest value where all is missing."""
-    width = level_window(history.season)[:, None].expand_as(end)
-    return _loc(history, end, totals(history, end, width))
+def level_between(now: Tensor, before: Tensor) -> Tensor:
+    """Mean of the values from `before` to `now`; the newest value where all is missing.
+
+    Both are rows LEVEL_ROWS, (N, 3, ...); output (N, ...).
+    """
+    total, number = (now[:, 1:] - before[:, 1:]).unbind(1)
+    return torch.where(number > 0, total / number.clamp_min(1.0), now[:, 0])
 
 
-def _loc(history: History, end: Tensor, level: Totals) -> Tensor:
-    newest = history.last_seen.gather(1, (end - 1).clamp_min(0))
-    return torch.where(level.number > 0, level.mean(), newest)
+class Spread(NamedTuple):
+    """What the values of a window are like, each (N, ...)."""
+
+    mean: Tensor  # 0 where there is no value
+    change: Tensor  # mean absolute difference of neighbouring observations
+    spread: Tensor  # half the standard deviation plus half the mean absolute difference
+
+
+def spread_of(sums: Tensor) -> Spread:
+    """From sums over a window, rows SPREAD_ROWS (N, 5, ...)."""
+    values, number, squares, changes, number_of_changes = sums.unbind(1)
+    number = number.clamp_min(1.0)
+    mean = values / number
+    change = changes / number_of_changes.clamp_min(1.0)
+    variance = (squares / number - mean.square()).clamp_min_(0.0)
+    return Spread(mean, change, 0.5 * variance.sqrt_() + 0.5 * change)
 
 
 class Recent(NamedTuple):
-    """Windows that end at each position: of the level, of the scale, and the whole past."""
+    """Location, scale, and the spreads that the scale is made of, (N, K) each."""
 
-    level: Totals
-    scale: Totals
-    past: Totals
+    loc: Tensor
+    scale: Tensor
+    window: Spread
+    past: Spread
 
 
-def recent_at(history: History, end: Tensor) -> Recent:
-    """The three windows that location and scale are made of, for `end` (N, K)."""
-    width = torch.cat(
-        [
-            level_window(history.season)[:, None].expand_as(end),
-            scale_window(history.season)[:, None].expand_as(end),
-            end,
-        ],
-        dim=1,
-    )
-    parts = [field.chunk(3, dim=1) for field in totals(history, end.repeat(1, 3), width)]
-    return Recent(*(Totals(*columns) for columns in zip(*parts, strict=True)))
+def recent_of(history: History, loc: Tensor, now: Tensor, before: Tensor) -> Recent:
+    """Scale for a location: now and before are rows SPREAD_ROWS (N, 5, K) at the scale's window."""
+    both = spread_of(torch.stack([now - before, now], dim=2))
+    window, past = (Spread(*part) for part in zip(*(each.unbind(1) for each in both), strict=True))
+    alone = now[:, 1] < 2
+    floor = (loc + history.centre).abs()
+    floor = torch.where(alone, SINGLE_VALUE_SHARE * floor, RELATIVE_FLOOR * floor) + SMALLEST_SCALE
+    spread = torch.maximum(window.spread, LONG_RUN_SHARE * past.spread)
+    return Recent(loc, torch.maximum(spread, floor), window, past)
 
 
 def loc_scale_at(history: History, end: Tensor) -> LocScale:
     """Location and scale after the first `end` positions, each (N, K)."""
-    return loc_scale_of(history, end, recent_at(history, end))
-
-
-def loc_scale_of(history: History, end: Tensor, recent: Recent) -> LocScale:
-    """Location and scale from sums that are at hand."""
-    loc = _loc(history, end, recent.level)
-    alone = recent.past.number < 2
-    share = torch.where(alone, SINGLE_VALUE_SHARE, RELATIVE_FLOOR)
-    floor = share * (loc + history.centre).abs() + SMALLEST_SCALE
-    spread = torch.maximum(recent.scale.spread(), LONG_RUN_SHARE * recent.past.spread())
-    return LocScale(loc, torch.maximum(spread, floor))
+    widths = torch.stack([level_window(history.season), scale_window(history.season)], dim=1)
+    now = look_up(history, WINDOW_ROWS, end)
+    before = look_up(history, WINDOW_ROWS, end[:, None] - widths[:, :, None])
+    loc = level_between(now[:, LEVEL_ROWS], before[:, LEVEL_ROWS, 0])
+    return LocScale(*recent_of(history, loc, now[:, SPREAD_ROWS], before[:, SPREAD_ROWS, 1])[:2])
 
 
 def _forward_fill(values: Tensor, seen: Tensor) -> Tensor:
+    if seen.all():
+        return values
     index = torch.arange(values.shape[1], device=values.device).expand_as(values)
     newest = torch.where(seen, index, -1).cummax(dim=1).values
     filled = values.gather(1, newest.clamp_min(0))
-    return torch.where(newest >= 0, filled, 0.0)
+    return filled.masked_fill(newest < 0, 0.0)
