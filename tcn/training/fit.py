@@ -32,7 +32,8 @@ from tcn.training.windows import (
 )
 
 RATE_FROM_SCRATCH = 2e-3
-RATE_FROM_START = 2e-4
+RATE_FROM_START = 5e-4
+SHARES_OF_TRAINING = (1.0, 0.75, 0.5)
 _COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
 _FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
 
@@ -68,6 +69,7 @@ def fit(
     config = _with_conditions(_config(config, begin), conditions)
     _require_compatible(config, begin)
     network = _network(config, begin, settings.seed)
+    first = {name: value.detach().clone() for name, value in network.named_parameters()}
     seasons = seasons_of(panel, config.season_length)
     seasons = np.where(panel.lengths > seasons, seasons, 1)
     split = split_by_time(panel, config.horizon, settings.validation_length)
@@ -85,11 +87,12 @@ def fit(
         panel, split.windows, seasons, conditions, windows, network.positions_read
     )
     done = _train(network, batches, held_back, settings, begin is not None, directory, progress)
+    kept = {} if begin is None else _pull_back(network, first, held_back)
     return Forecaster(
         config=config,
         network=network,
         name=name,
-        manifest=_manifest(panel, settings, begin, done, split.windows.rows.size),
+        manifest=_manifest(panel, settings, begin, done, split.windows.rows.size) | kept,
         calibration=_calibrate(network, held_back),
         conditions=conditions,
     )
@@ -131,6 +134,35 @@ def _train(
     )
     where = None if directory is None else Path(directory)
     return train(network, Task(batches, loss_of, score), loop, where, progress or _silent)
+
+
+def _pull_back(
+    network: ForecastNetwork,
+    first: dict[str, Tensor],
+    held_back: list[tuple[NetworkInputs, Targets]],
+) -> dict[str, float]:
+    """Move the weights part of the way back to the start, if that validates better.
+
+    Returns the share of the way from the start that is kept, and its loss. Weights between a
+    pretrained and a fine-tuned network often beat both (Wortsman et al. 2022, arXiv:2109.01903).
+    """
+    trained = {name: value.detach().clone() for name, value in network.named_parameters()}
+    losses = {}
+    for share in SHARES_OF_TRAINING:
+        _set_between(network, first, trained, share)
+        with torch.inference_mode():
+            losses[share] = validation_loss(network, held_back)
+    best = min(losses, key=losses.__getitem__)
+    _set_between(network, first, trained, best)
+    return {"share_of_training": best, "validation_loss": losses[best]}
+
+
+@torch.no_grad()
+def _set_between(
+    network: ForecastNetwork, first: dict[str, Tensor], last: dict[str, Tensor], share: float
+) -> None:
+    for name, value in network.named_parameters():
+        value.copy_(last[name] if share == 1.0 else torch.lerp(first[name], last[name], share))
 
 
 def validation_loss(
@@ -212,21 +244,34 @@ def _network(
         torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
         network = ForecastNetwork(config)
     if begin is not None:
-        _take_weights(network, begin.network, config.patch_length)
+        same = all(getattr(config, k) == getattr(begin.config, k) for k in _COVARIATE_FIELDS)
+        _take_weights(network, begin.network, config.patch_length, same)
     return network
 
 
 @torch.no_grad()
-def _take_weights(network: ForecastNetwork, source: ForecastNetwork, patch_length: int) -> None:
-    """Copy what both have; columns for new covariates start at zero."""
+def _take_weights(
+    network: ForecastNetwork,
+    source: ForecastNetwork,
+    patch_length: int,
+    has_same_covariates: bool,
+) -> None:
+    """Copy what both have; what reads other covariates than the source starts at zero."""
     known = dict(source.named_parameters())
     for name, value in network.named_parameters():
-        if name in known and known[name].shape == value.shape:
+        if has_same_covariates or not _reads_covariates(name):
             value.copy_(known[name])
         elif name == "stem.weight":
             shared = N_FEATURES * patch_length
             value.zero_()
             value[:, :shared] = known[name][:, :shared]
+
+
+def _reads_covariates(name: str) -> bool:
+    """Whether a parameter's shape or meaning depends on the covariates."""
+    return name == "stem.weight" or any(
+        part in ("known", "static", "constant") for part in name.split(".")
+    )
 
 
 def _fingerprint(network: ForecastNetwork, batches: PanelBatches, settings: TrainConfig) -> str:

@@ -98,9 +98,9 @@ class WindowSettings:
 class PanelBatches:
     """Training batches of a panel by step number.
 
-    A window of a long series starts anywhere, one of a short series is the whole of it; the encoder
-    reads a window once, for `origins` origins in it. Longer series are drawn more often, up to
-    the size of a window.
+    The windows of a batch have one length: that of a series drawn at random, up to the context and
+    horizon. They are cut anywhere from series that are as long, so that none needs padding. The
+    encoder reads a window once, for `origins` origins in it. Longer series are drawn more often.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class PanelBatches:
         self.length = min(longest, settings.context_length + settings.horizon)
         weight = np.sqrt(np.minimum(train_lengths, self.length).astype(np.float64))
         weight[train_lengths <= FEWEST_OBSERVATIONS] = 0.0
-        self.cumulative = np.cumsum(weight / weight.sum())
-        self.n_windows = max(settings.positions // self.length, 4)
+        self.by_length = np.argsort(train_lengths, kind="stable")
+        self.cumulative = np.cumsum(weight[self.by_length] / weight.sum())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -131,19 +131,24 @@ class PanelBatches:
     def __call__(self, step: int) -> TrainingPairs:
         settings = self.settings
         rng = np.random.default_rng([settings.seed, step])
-        rows = np.searchsorted(self.cumulative, rng.random(self.n_windows))
-        rows = np.minimum(rows, len(self.train_lengths) - 1)
+        length = min(int(self.train_lengths[self._draw(rng, 1, 0)[0]]), self.length)
+        shortest = int(np.searchsorted(self.train_lengths[self.by_length], length))
+        rows = self._draw(rng, max(settings.positions // length, 4), shortest)
         size = self.train_lengths[rows]
-        surplus = np.maximum(size - self.length, 0)
-        ends = size - (rng.random(len(rows)) * (surplus + 1)).astype(np.int64)
-        length = min(int(size.max()), self.length)
+        ends = size - (rng.random(len(rows)) * (size - length + 1)).astype(np.int64)
         values = torch.from_numpy(windows_ending_at(self.panel, rows, ends, length))
         feature_length = self._feature_length(length, rng)
-        origins = self._origins(rng, np.minimum(size, length), rows, length, feature_length)
+        origins = self._origins(rng, rows, length, feature_length)
         reach = length - origin_ends(origins, feature_length, settings.patch_length)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         steps = random_steps(generator, reach, settings.steps, settings.horizon)
         return self._pairs(rows, ends, values, feature_length, origins, steps)
+
+    def _draw(self, rng: np.random.Generator, count: int, shortest: int) -> Index:
+        """Rows by weight, among those from place `shortest` on in the order of length."""
+        below = self.cumulative[shortest - 1] if shortest else 0.0
+        places = np.searchsorted(self.cumulative, below + rng.random(count) * (1.0 - below))
+        return self.by_length[np.minimum(places, len(self.by_length) - 1)]
 
     def _feature_length(self, length: int, rng: np.random.Generator) -> int:
         """Positions the encoder reads; the patches get a random phase."""
@@ -151,16 +156,11 @@ class PanelBatches:
         return max(longest - int(rng.integers(self.settings.patch_length)), 1)
 
     def _origins(
-        self,
-        rng: np.random.Generator,
-        size: Index,
-        rows: Index,
-        length: int,
-        feature_length: int,
+        self, rng: np.random.Generator, rows: Index, length: int, feature_length: int
     ) -> Tensor:
         patch = self.settings.patch_length
-        least = np.clip(2 * self.seasons[rows], FEWEST_OBSERVATIONS + 1, np.maximum(size // 2, 1))
-        earliest = length - size + least
+        fewest = FEWEST_OBSERVATIONS + 1
+        earliest = np.clip(2 * self.seasons[rows], fewest, max(length // 2, fewest))
         pad = -feature_length % patch
         n_patches = (feature_length + pad) // patch
         first = np.clip((earliest + pad) // patch, 0, n_patches - 1)

@@ -32,7 +32,8 @@ def same(first, second) -> bool:
 @pytest.mark.parametrize("head", ["quantile", "gaussian", "student_t"])
 @pytest.mark.parametrize("kind", [TCNConfig, WaveNetConfig])
 def test_training_lowers_the_loss_with_each_head(kind, head):
-    forecaster = tcn.fit(seasonal_panel(), small(kind, head=head), QUICK, start=None)
+    settings = replace(QUICK, learning_rate=5e-3)
+    forecaster = tcn.fit(seasonal_panel(40), small(kind, head=head), settings, start=None)
     history = forecaster.manifest["history"]
     assert [entry["step"] for entry in history] == [10, 20, 30]
     assert history[-1]["loss"] < history[0]["loss"]
@@ -147,7 +148,7 @@ def test_a_static_category_that_turns_an_effect_around_is_learnt():
     x = (rng.random((60, 24)) < 0.3) * 1.0
     values = noise(60, 24) + 2.0 * x * np.where(group > 0, 1.0, -1.0)[:, None]
     told = panel_with(values, future_covariates=over_time(x))
-    settings = replace(QUICK, max_epochs=8, learning_rate=2e-2)
+    settings = replace(QUICK, max_epochs=14, learning_rate=2e-2)
     blind = tcn.fit(told, small(horizon=4), settings, start=None)
     known = replace(told, static_covariates=by_group(group))
     seeing = tcn.fit(known, small(horizon=4), settings, start=None)
