@@ -9,6 +9,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from service.engine import Predictor
 from service.errors import Problem, problem_response
@@ -101,8 +102,22 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         405: "This path does not take this method; the header Allow lists those it takes.",
     }
     detail = sentences.get(status.status_code, "The request cannot be answered.")
-    problem = Problem(status.status_code, detail, headers=status.headers)
+    headers = dict(status.headers or {})
+    if status.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    problem = Problem(status.status_code, detail, headers=headers)
     return problem_response(problem, request.scope["request_id"])
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Return the methods that the path of a request takes."""
+    return {
+        method
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -111,9 +111,10 @@ def describe(
     codes = {*errors, 400, 401, 403, 429, 500, 503}
     if body is not None:
         codes |= {408, 413, 415, 422}
-    responses: dict[int | str, dict[str, Any]] = {
-        status: {"description": "Success", "content": {media_type: {"schema": dict(answer or {})}}}
-    }
+    success: dict[str, Any] = {"description": "Success"}
+    if status != 204:
+        success["content"] = {media_type: {"schema": dict(answer or {})}}
+    responses: dict[int | str, dict[str, Any]] = {status: success}
     for code in sorted(codes):
         responses[code] = {
             "description": title_of(code),

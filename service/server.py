@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event
 from types import FrameType
 
 import torch
@@ -25,7 +26,9 @@ from service.protocol import deadline_protocol
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
+_spawn = multiprocessing.get_context("spawn")
 
+START_TIMEOUT_S = 120.0
 RESTART_DELAY_S = 0.5  # so that workers that cannot start do not keep the machine busy
 
 
@@ -35,10 +38,17 @@ class DrainingServer(uvicorn.Server):
     A second signal ends at once.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_delay_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        drain_delay_s: float,
+        on_started: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self.app = app
         self.drain_delay_s = drain_delay_s
+        self.on_started = on_started
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         readiness = self.app.state.service.readiness
@@ -55,9 +65,7 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.app.state.service.settings.workers == 1:
-            for listener in sockets or ():
-                _announce(listener)
+        self.on_started()
 
 
 def _announce(listener: socket.socket) -> None:
@@ -75,7 +83,7 @@ def serve(make_app: Callable[[Settings], FastAPI], settings: Settings) -> None:
     with listen(settings.host, settings.port) as listener:
         if settings.workers == 1:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # models and aliases are always fresh
-            _serve_here(make_app, settings, listener)
+            _serve_here(make_app, settings, listener, lambda: _announce(listener))
             return
         with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
             os.environ[MULTIPROCESS_VARIABLE] = folder
@@ -83,7 +91,10 @@ def serve(make_app: Callable[[Settings], FastAPI], settings: Settings) -> None:
 
 
 def _serve_here(
-    make_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
+    make_app: Callable[[Settings], FastAPI],
+    settings: Settings,
+    listener: socket.socket,
+    on_started: Callable[[], None],
 ) -> None:
     torch.set_num_threads(settings.torch_threads)
     app = make_app(settings)
@@ -97,7 +108,7 @@ def _serve_here(
         access_log=False,
         server_header=False,
     )
-    DrainingServer(config, app, settings.drain_delay_s).run(sockets=[listener])
+    DrainingServer(config, app, settings.drain_delay_s, on_started).run(sockets=[listener])
 
 
 class Supervisor:
@@ -112,6 +123,7 @@ class Supervisor:
         self.settings = settings
         self.arguments = (make_app, settings, listener)
         self.workers: list[SpawnProcess] = []
+        self.started: list[Event] = []  # of the newest workers; an event must outlive its start
         self.is_stopping = False
         self.is_reload_asked = False
 
@@ -131,9 +143,9 @@ class Supervisor:
             worker.join()
 
     def _start(self) -> SpawnProcess:
-        worker = multiprocessing.get_context("spawn").Process(
-            target=_work, args=self.arguments, daemon=True
-        )
+        has_started = _spawn.Event()
+        self.started = [*self.started[-self.settings.workers :], has_started]
+        worker = _spawn.Process(target=_work, args=(*self.arguments, has_started), daemon=True)
         worker.start()
         return worker
 
@@ -159,6 +171,7 @@ class Supervisor:
         self.is_reload_asked = False
         for place, old in enumerate(list(self.workers)):
             self.workers[place] = self._start()
+            self.started[-1].wait(START_TIMEOUT_S)
             if old.pid is not None and old.is_alive():
                 os.kill(old.pid, signal.SIGTERM)
             old.join()
@@ -171,11 +184,14 @@ class Supervisor:
 
 
 def _work(
-    make_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
+    make_app: Callable[[Settings], FastAPI],
+    settings: Settings,
+    listener: socket.socket,
+    has_started: Event,
 ) -> None:
     logs.configure(settings.log_format)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _serve_here(make_app, settings, listener)
+    _serve_here(make_app, settings, listener, has_started.set)
 
 
 def _end_with_parent() -> None:

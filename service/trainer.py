@@ -46,25 +46,31 @@ def main(directory: Path) -> int:
         return EXIT_REFUSED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "alloc" not in str(error).lower():
-            raise
-        return EXIT_MEMORY
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if _is_lack_of_memory(error):
+            return EXIT_MEMORY
+        raise
     return 0
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        sign in text for sign in ("alloc", "failed to map", "start new thread")
+    )
 
 
 def run(directory: Path) -> None:
     """Read the data, train, save."""
     request: dict[str, Any] = orjson.loads((directory / REQUEST).read_bytes())
-    limit = request["memory_bytes"]
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     import torch
 
     import tcn
-
-    torch.set_num_threads(request["threads"])
     from service.training_data import network_config, read_training_panel, train_config
 
+    torch.set_num_threads(request["threads"])
+    limit = request["memory_bytes"]  # holds for the work, not for reading the libraries
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = request["start"]
     begin = None if start is None else tcn.load(start)
     panel = read_training_panel(directory, request)

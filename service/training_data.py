@@ -65,7 +65,8 @@ def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
             options[key] = text
     if "max_epochs" in options:
         epochs = {"max_epochs": options.pop("max_epochs")}
-        options["train"] = options.get("train", {}) | epochs
+        train = options.get("train", {})
+        options["train"] = train | epochs if isinstance(train, dict) else train
     return options
 
 
@@ -90,7 +91,7 @@ def parse_order(options: Mapping[str, Any], settings: Settings) -> Order:
     if start is not None and not (isinstance(start, str) and MODEL_NAME.fullmatch(start)):
         report.add("#/start", "must be the name of a model, 'none' for random weights, or null.")
     kind = options.get("kind")
-    if kind is not None and kind not in KINDS:
+    if kind is not None and not (isinstance(kind, str) and kind in KINDS):
         report.add("#/kind", f"must be one of {', '.join(KINDS)}.")
     for key in ("network", "train"):
         if not isinstance(options.get(key, {}), dict):

@@ -74,8 +74,9 @@ async def create(request: Request) -> Response:
             "additionalProperties": False,
             "properties": {
                 "values": VALUES,
-                "horizon": {"type": "integer", "minimum": 0, "maximum": 10000},
-                "quantile_levels": REQUEST_SCHEMA["properties"]["quantile_levels"],
+                "horizon": {"type": ["integer", "null"], "minimum": 0, "maximum": 10000},
+                "quantile_levels": REQUEST_SCHEMA["properties"]["quantile_levels"]
+                | {"type": ["array", "null"]},
             },
         },
         example={"values": [104]},
@@ -124,7 +125,7 @@ def _parse_push(
 
 
 @router.post(
-    "/v1/streams/push",
+    "/v1/pushes",
     **describe(
         "Push to many streams at once",
         body={
@@ -157,7 +158,7 @@ async def push_many(request: Request) -> Response:
         raise Problem(422, f"#/pushes: must be a list of 1 to {MAX_PUSHES:,} pushes.")
     for index, item in enumerate(pushes):
         is_good = isinstance(item, dict) and item.keys() == {"id", "values"}
-        if not is_good or type(item["id"]) is not str or type(item["values"]) is not list:
+        if not is_good or type(item["id"]) is not str or not _is_filled_list(item["values"]):
             raise Problem(422, f"#/pushes/{index}: must be an object of 'id' and 'values'.")
     owner = owner_filter(request)
     states = await asyncio.gather(
@@ -166,6 +167,10 @@ async def push_many(request: Request) -> Response:
     )
     results = await _forecast_all(state, [item["id"] for item in pushes], states)
     return await asyncio.to_thread(json_response, {"results": results})
+
+
+def _is_filled_list(values: object) -> bool:
+    return isinstance(values, list) and len(values) > 0
 
 
 async def _forecast_all(

@@ -10,7 +10,9 @@ import pytest
 from service.engine import Engine
 from service.errors import Problem
 from service.schemas import ForecastRequest, SeriesInput, Start
+from service.state import bundled_models, load_forecaster
 from service.testing import POISON, LastValue
+from tcn.series import Panel
 
 PATH = "/v1/forecast"
 
@@ -220,3 +222,23 @@ def test_a_broken_default_model_keeps_the_server_alive_and_not_ready(make_client
     assert client.get("/health/live").status_code == 200
     (listed,) = client.get("/v1/models").json()["models"]
     assert listed["status"] == "broken"
+
+
+@pytest.mark.skipif(not bundled_models(), reason="no model is bundled")
+def test_the_service_answers_what_the_library_answers_whatever_the_batch(make_client):
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(3, 700, size=40)
+    values = [rng.normal(size=n).cumsum() * 10.0 ** rng.integers(-3, 6) for n in lengths]
+    client = make_client(load_forecaster)
+    forecaster = load_forecaster("zero")
+    bodies = [{"series": item.tolist(), "horizon": 12} for item in values]
+    together = client.post(PATH, {"series": [item.tolist() for item in values], "horizon": 12})
+    for index, (alone, answer) in enumerate(
+        zip(values, client.post_all(PATH, bodies), strict=True)
+    ):
+        expected = forecaster.predict(Panel.from_arrays([alone]), 12)
+        scale = np.abs(alone).max()
+        for found in (answer.json()["forecasts"][0], together.json()["forecasts"][index]):
+            np.testing.assert_allclose(found["mean"], expected.mean[0], atol=1e-6 * scale)
+            quantiles = np.array(list(found["quantiles"].values())).T
+            np.testing.assert_allclose(quantiles, expected.quantiles[0], atol=1e-6 * scale)

@@ -564,3 +564,52 @@ def test_a_real_training_job_makes_a_model_that_serves(own_server):
     assert server.stop() == 0
     assert "Traceback" not in server.log_text()
     shutil.rmtree(server.store)
+
+
+def test_sigterm_ends_event_streams_and_gives_the_job_back(own_server):
+    """A training job runs and two clients follow it when the server is told to stop."""
+    import httpx
+
+    server = own_server(runner="embedded")
+    body = train_body(train={"max_epochs": 10_000}, network={"channels": 8, "hidden_channels": 8})
+    job = httpx.post(f"{server.url}/v1/train", json=body).json()["id"]
+    url = f"{server.url}/v1/jobs/{job}/events"
+    ends: list[str] = []
+
+    def follow() -> None:
+        with httpx.stream("GET", url, timeout=40) as events:
+            ends.append([line for line in events.iter_lines() if line.startswith("event")][-1])
+
+    followers = [threading.Thread(target=follow) for _ in range(2)]
+    for follower in followers:
+        follower.start()
+    for _ in range(400):
+        if httpx.get(f"{server.url}/v1/jobs/{job}").json()["status"] == "running":
+            break
+        time.sleep(0.05)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=40) == 0
+    for follower in followers:
+        follower.join()
+    assert ends == ["event: shutdown"] * 2
+    table = JobTable(Database(f"sqlite:///{server.store}/.state/service.db"))
+    waiting = table.get(job)
+    table.database.close()
+    assert (waiting.status, waiting.attempts) == ("pending", 0)
+    assert "Traceback" not in server.log_text()
+
+
+@pytest.mark.slow
+def test_a_job_that_takes_too_much_memory_says_so(own_server):
+    import httpx
+
+    server = own_server(runner="embedded", job_memory_bytes=2**29)
+    job = httpx.post(f"{server.url}/v1/train", json=train_body()).json()["id"]
+    for _ in range(400):
+        found = httpx.get(f"{server.url}/v1/jobs/{job}").json()
+        if found["status"] not in ("pending", "running"):
+            break
+        time.sleep(0.1)
+    assert found["status"] == "failed"
+    assert "out of memory" in found["error"]
+    assert httpx.get(f"{server.url}/health/ready").status_code == 200

@@ -86,7 +86,7 @@ def test_many_streams_are_pushed_to_at_once(client):
     pushes[3]["values"] = ["x"]
     pushes[4]["values"] = [666]
     pushes[5]["id"] = "0" * 32
-    results = client.post("/v1/streams/push", {"pushes": pushes}).json()["results"]
+    results = client.post("/v1/pushes", {"pushes": pushes}).json()["results"]
     assert "numbers or null" in results[3]["problem"]
     assert "cannot be forecast" in results[4]["problem"]
     assert "no stream" in results[5]["problem"]

@@ -28,15 +28,18 @@ def save(path: Path) -> None:
 
 def workers_of(server) -> list[int]:
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return [
-        int(pid)
-        for pid in children.split()
-        if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
-    ]
+    return [int(pid) for pid in children.split() if "spawn_main" in command_of(pid)]
+
+
+def command_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def ask(server, **fields) -> httpx.Response:
-    return httpx.post(f"{server.url}/v1/forecast", json=BODY | fields)
+    return httpx.post(f"{server.url}/v1/forecast", json=BODY | fields, timeout=20)
 
 
 def test_workers_agree_and_one_that_dies_is_replaced(server):
