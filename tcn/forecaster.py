@@ -15,7 +15,7 @@ from tcn.models.calibration import Calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
 from tcn.series.batches import batches_by_length, windows_ending_at
-from tcn.series.conditions import Conditions
+from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import encoder_features
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel
@@ -142,7 +142,7 @@ class Forecaster:
         step = step_inputs(history, end, steps)
         read = min(batch.values.shape[1], self.network.positions_read)
         features = encoder_features(history, first=batch.values.shape[1] - read)
-        known = self.conditions.encode(batch.panel, batch.rows, read, first, last)
+        known = self._encode(batch, read, first, last)
         inputs = NetworkInputs(
             torch.cat([features, known.context], dim=1) if known.context is not None else features,
             step,
@@ -156,10 +156,16 @@ class Forecaster:
         if self.calibration is not None:
             shift = self.calibration.shifts(head, raw, levels, first)
             quantiles = quantiles + shift.double()
-        return (
-            _to_data(mean, history, step.scaling).numpy(),
-            _to_data(quantiles, history, step.scaling).numpy(),
-        )
+        z = torch.cat([mean[:, :, None], quantiles], dim=2)
+        answer = _to_data(z, history, step.scaling).numpy()
+        return answer[:, :, 0], answer[:, :, 1:]
+
+    def _encode(self, batch: "Batch", read: int, first: int, last: int) -> Encoded:
+        """Covariates of the `read` newest positions and of steps `first` to `last`."""
+        conditions = self.conditions
+        if not (conditions.past or conditions.future or conditions.static):
+            return Encoded(None, None, None)
+        return conditions.encode(batch.panel, batch.rows, read, first, last)
 
     def _rolled(
         self, batch: "Batch", horizon: int, levels: tuple[float, ...]
@@ -218,12 +224,11 @@ class Batch:
 
 
 def _to_data(z: Tensor, history: History, scaling: LocScale) -> Tensor:
-    """From z units to those of the data; z is (N, H) or (N, H, Q). What never moved stays put."""
-    shape = (-1,) + (1,) * (z.ndim - 1)
+    """From z units (N, H, Q) to those of the data. What never moved stays put."""
     level = scaling.loc[:, :1] + history.centre
     flat = scaling.scale[:, :1] <= 2.0 * (RELATIVE_FLOOR * level.abs() + SMALLEST_SCALE)
-    scale = torch.where(flat, 0.0, scaling.scale[:, :1])
-    return (z * scale.reshape(shape) + level.reshape(shape)) * history.unit.reshape(shape)
+    scale = scaling.scale[:, :1].masked_fill(flat, 0.0)
+    return (z * scale[..., None] + level[..., None]) * history.unit[..., None]
 
 
 def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:
@@ -238,7 +243,7 @@ def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:
 
 
 def _lower_bound(values: Array) -> Array:
-    lowest = np.nanmin(np.where(np.isnan(values), np.inf, values), axis=1)
+    lowest = np.fmin.reduce(values, axis=1)
     return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
 
 

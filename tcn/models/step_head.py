@@ -76,8 +76,16 @@ class StepHead(nn.Module):
         if self.static is not None and inputs.static is not None:
             state = state + self.static(inputs.static)[:, None]
         tokens = self.second(self.first(tokens, state), state)
-        with torch.autocast(tokens.device.type, enabled=False):
-            outputs = self.out(self.norm(tokens.float()))
+        outputs = self._outputs(tokens)
         raw, weights = outputs[..., : self.n_raw], outputs[..., self.n_raw :]
         location = raw[..., :1] + (weights * step.drafts).sum(dim=-1, keepdim=True)
         return torch.cat([location, raw[..., 1:]], dim=-1)
+
+    def _outputs(self, tokens: Tensor) -> Tensor:
+        """Raw parameters and weights of drafts, in float32."""
+        device = tokens.device.type
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self._outputs(tokens.float())
+        outputs: Tensor = self.out(self.norm(tokens.float()))
+        return outputs

@@ -1,5 +1,6 @@
 """From a panel's flat arrays to right-aligned windows, without a Python loop over series."""
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def batches_by_length(
     needed = np.clip(lengths, 1, longest)
     order = np.lexsort((needed, groups))
     edges = np.flatnonzero(np.diff(groups[order])) + 1
-    for group in np.split(order, edges):
-        for start in range(0, len(group), batch_size):
-            rows = group[start : start + batch_size]
+    for begin, end in itertools.pairwise([0, *edges.tolist(), len(order)]):
+        for start in range(begin, end, batch_size):
+            rows = order[start : min(start + batch_size, end)]
             yield rows, int(needed[rows].max())
