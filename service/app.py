@@ -14,6 +14,7 @@ from starlette.routing import Route
 from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
+from service.logs import access
 from service.routes import forecast, jobs, judging, models, nixtla, operations, series, streams
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
@@ -88,6 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         warming.cancel()
         await state.background.stop()
+        access.flush()
         state.close()
 
 

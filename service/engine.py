@@ -89,6 +89,7 @@ class Engine:
         self.in_flight = 0
         self._aside = asyncio.Semaphore(1)
         self._observe = observe
+        self._collected: list[_Chunk] = []
         self._waiting: deque[_Chunk] = deque()
         self._wake = threading.Condition()
         self._is_closed = False
@@ -107,7 +108,7 @@ class Engine:
             self._waiting.clear()
             self._wake.notify_all()
         for chunk in waiting:
-            _deliver([(chunk, Problem(503, "The server is shutting down. Try again."))])
+            _deliver([(chunk, _closed())])
         for thread in self._threads:
             thread.join(timeout=10.0)
 
@@ -177,11 +178,21 @@ class Engine:
         ]
 
     def _put(self, chunks: list[_Chunk]) -> None:
+        """Collect chunks until this turn of the event loop ends: they make one batch then."""
+        loop = chunks[0].loop
+        if not self._collected or self._collected[0].loop is not loop:
+            self._collected = []  # of a loop that closed before its turn ended
+            loop.call_soon(self._hand_over)
+        self._collected.extend(chunks)
+
+    def _hand_over(self) -> None:
+        collected, self._collected = self._collected, []
         with self._wake:
-            if self._is_closed:
-                raise Problem(503, "The server is shutting down. Try again.")
-            self._waiting.extend(chunks)
-            self._wake.notify()
+            if not self._is_closed:
+                self._waiting.extend(collected)
+                self._wake.notify()
+                return
+        _resolve([(chunk, _closed()) for chunk in collected])
 
     def _work(self) -> None:
         while True:
@@ -224,6 +235,10 @@ class Engine:
         if self._observe is not None:
             n_series = sum(len(chunk.indices) for chunk in batch)
             self._observe(n_series, time.perf_counter() - began)
+
+
+def _closed() -> Problem:
+    return Problem(503, "The server is shutting down. Try again.")
 
 
 Answer = tuple[_Chunk, Piece | Problem]

@@ -10,13 +10,13 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Problem, problem_response
-from service.metrics import Metrics
+from service.logs import access
+from service.metrics import METHODS, Metrics
 from service.routing import RawRoute
 
 logger = logging.getLogger("service.access")
@@ -99,16 +99,9 @@ class _Exchange:
         route, status = route_of(self.scope), self.status or 499
         seconds = time.perf_counter() - self.began
         metrics.observe_request(self.scope["method"], route, status, seconds)
-        if not logger.isEnabledFor(logging.INFO):
-            return
-        fields: dict[str, Any] = {
-            "request_id": self.request_id,
-            "method": self.scope["method"][:16],
-            "route": route,
-            "status": status,
-            "seconds": round(seconds, 6),
-        }
-        logger.info("request", extra={"fields": fields})
+        method = self.scope["method"]
+        known = method if method in METHODS else "other"
+        access.write(self.request_id, known, route, status, seconds)
 
 
 def route_of(scope: Scope) -> str:

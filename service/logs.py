@@ -1,10 +1,15 @@
 """Logs to standard error: lines for people or JSON for machines; no series values, no keys."""
 
+import asyncio
 import logging
 import sys
 import time
+from functools import lru_cache
+from typing import TextIO
 
 import orjson
+
+FLUSH_S = 0.2
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,14 +41,67 @@ class TextFormatter(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    return f"{seconds}.{int(record.msecs):03d}Z"
+    return _stamp(record.created)
+
+
+def _stamp(seconds: float) -> str:
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+class AccessLog:
+    """One line per answered request, written in small heaps: a record each would be slow."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream
+        self.as_json = False
+        self._lines: list[str] = []
+        self._flush_at: asyncio.TimerHandle | None = None
+
+    def write(self, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
+        """Note one request; it is on the stream within `FLUSH_S` seconds."""
+        if self.stream is None:
+            return
+        stamp = _stamp(time.time())
+        if self.as_json:
+            line = (
+                f'{{"time":"{stamp}","level":"info","logger":"service.access","message":"request",'
+                f'"request_id":"{request_id}","method":"{method}","route":"{route}",'
+                f'"status":{status},"seconds":{seconds:.6f}}}\n'
+            )
+        else:
+            line = (
+                f"{stamp} info    request request_id={request_id} method={method} route={route}"
+                f" status={status} seconds={seconds:.6f}\n"
+            )
+        self._lines.append(line)
+        if self._flush_at is None:
+            self._flush_at = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._flush_at is not None:
+            self._flush_at.cancel()
+            self._flush_at = None
+        if self.stream is not None and self._lines:
+            self.stream.write("".join(self._lines))
+            self.stream.flush()
+        self._lines.clear()
+
+
+access = AccessLog()
 
 
 def configure(log_format: str, level: str = "INFO") -> None:
     """Send all logs to standard error in the given format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    access.stream = sys.stderr
+    access.as_json = log_format == "json"
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

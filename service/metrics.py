@@ -25,6 +25,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "tcn_requests",
             "Requests answered.",
@@ -65,8 +66,13 @@ class Metrics:
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note one answered request."""
         known = method if method in METHODS else "other"
-        self.requests.labels(known, route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        key = (known, route, status)
+        children = self._children.get(key)
+        if children is None:
+            count = self.requests.labels(known, route, str(status))
+            children = self._children[key] = (count, self.seconds.labels(route))
+        children[0].inc()
+        children[1].observe(seconds)
 
     def render(self, jobs: Iterable[tuple[str, int]]) -> bytes:
         """Write all metrics, with the number of jobs by status, as Prometheus reads them."""

@@ -1,5 +1,8 @@
 """Limits, settings, documentation, logs."""
 
+import io
+import json
+import logging
 import re
 from pathlib import Path
 
@@ -72,17 +75,28 @@ def test_the_description_names_every_refusal(client):
                 assert {"408", "413", "415", "422"} <= codes, (path, method)
 
 
-def test_logs_name_the_route_and_no_values(client, caplog):
-    with caplog.at_level("INFO", logger="service.access"):
-        client.post("/v1/forecast", {"series": [123456.5], "horizon": 1})
-        client.get("/secret-path")
-    records = [record for record in caplog.records if record.name == "service.access"]
-    assert [record.fields["route"] for record in records] == ["/v1/forecast", "unmatched"]
-    assert [record.fields["status"] for record in records] == [200, 404]
-    for formatter in (logs.JsonFormatter(), logs.TextFormatter()):
-        text = "".join(formatter.format(record) for record in records)
-        assert "123456" not in text
-        assert "secret" not in text
+@pytest.mark.parametrize("as_json", [True, False])
+def test_logs_name_the_route_and_no_values(client, monkeypatch, as_json):
+    stream = io.StringIO()
+    monkeypatch.setattr(logs.access, "stream", stream)
+    monkeypatch.setattr(logs.access, "as_json", as_json)
+    client.post("/v1/forecast", {"series": [123456.5], "horizon": 1})
+    client.request("BREW", "/secret-path")
+    logs.access.flush()
+    first, second = stream.getvalue().splitlines()
+    assert "/v1/forecast" in first
+    assert "unmatched" in second
+    assert "other" in second
+    assert "123456" not in first
+    assert "secret" not in second
+    if as_json:
+        assert [json.loads(line)["status"] for line in (first, second)] == [200, 404]
+
+
+def test_log_records_are_lines_of_text_or_json():
+    record = logging.LogRecord("a", logging.WARNING, "f.py", 1, "It is %s.", ("late",), None)
+    assert json.loads(logs.JsonFormatter().format(record))["message"] == "It is late."
+    assert logs.TextFormatter().format(record).endswith("Z warning It is late.")
 
 
 def test_a_failure_is_a_problem_with_an_id_that_the_log_has(make_client, problem, caplog):
