@@ -20,12 +20,6 @@ class _Seen(NamedTuple):
     address: int
     version: int
 
-    def is_same(self) -> bool:
-        now = self.owner.get(self.name)
-        if now is None or now is not self.parameter:
-            return now is self.parameter
-        return now.data_ptr() == self.address and _version(now) == self.version != _UNKNOWN
-
 
 class Prepared:
     """Layers one after another as functions of rows for their last position.
@@ -42,7 +36,14 @@ class Prepared:
 
     def is_current(self) -> bool:
         """Whether the weights are those that were prepared."""
-        return all(seen.is_same() for seen in self._seen)
+        for owner, name, parameter, address, version in self._seen:
+            if owner.get(name) is not parameter or version == _UNKNOWN:
+                return False
+            if parameter is None:
+                continue
+            if parameter.data_ptr() != address or parameter._version != version:  # noqa: SLF001
+                return False
+        return True
 
     def last(self, rows: Tensor) -> Tensor:
         """States of the newest position."""
@@ -64,7 +65,7 @@ def _parameters(layers: nn.Module) -> Iterator[_Seen]:
     for module in layers.modules():
         for name, parameter in module._parameters.items():  # noqa: SLF001
             address = 0 if parameter is None else parameter.data_ptr()
-            version = _UNKNOWN if parameter is None else _version(parameter)
+            version = 0 if parameter is None else _version(parameter)
             yield _Seen(module._parameters, name, parameter, address, version)  # noqa: SLF001
 
 
