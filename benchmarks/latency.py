@@ -24,6 +24,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,7 +166,7 @@ def _processor() -> str:
     return f"{found['model name'].strip()}, {' '.join(special) or 'no bf16'}"
 
 
-def _print(report: dict) -> None:
+def _print(report: dict[str, Any]) -> None:
     print(f"{report['processor']}; {report['parameters']:,} parameters; CPU time on one thread")
     print(f"first forecasts after loading: {report['first_forecasts_ms']} ms")
     for length, results in report["one_series"].items():

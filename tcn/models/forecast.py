@@ -1,5 +1,6 @@
 """The forecasting network: causal encoder over patches, head over (origin, step) pairs."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import torch
@@ -37,7 +38,8 @@ class ForecastNetwork(nn.Module):
         self.stem = CausalConv1d(n_inputs * config.patch_length, config.channels, kernel_size=1)
         self.encoder = _build_encoder(config)
         self.norm = nn.LayerNorm(config.channels)
-        self.distribution: Head = build_head(config.head, config.quantile_levels)
+        with _real_device():
+            self.distribution: Head = build_head(config.head, config.quantile_levels)
         self.step_head = StepHead(
             config.channels,
             config.head_channels,
@@ -103,6 +105,15 @@ class ForecastNetwork(nn.Module):
         if isinstance(self.encoder, GatedEncoder) and self.encoder.is_conditioned:
             return (Condition(inputs.static),)
         return ()
+
+
+def _real_device() -> AbstractContextManager[Any]:
+    """The processor where tensors would have a shape alone: sums on such ones take seconds to load.
+
+    A head has no weights, only a few constants.
+    """
+    is_meta = torch.get_default_device().type == "meta"
+    return torch.device("cpu") if is_meta else nullcontext()
 
 
 def _build_encoder(config: ForecastConfig) -> StreamLayer[tuple[Any, ...]]:
