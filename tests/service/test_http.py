@@ -193,6 +193,7 @@ def test_a_client_that_leaves_frees_its_place_and_disturbs_nobody(own_server):
     assert [answer.json()["forecasts"][0]["mean"] for answer in answers] == [
         [float(n)] for n in range(32)
     ]
+    assert "tcn_requests_in_flight 1.0" in httpx.get(f"{server.url}/metrics").text
     assert "Traceback" not in server.log_text()
     assert server.stop() == 0
 

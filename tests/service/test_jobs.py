@@ -613,3 +613,60 @@ def test_a_job_that_takes_too_much_memory_says_so(own_server):
     assert found["status"] == "failed"
     assert "out of memory" in found["error"]
     assert httpx.get(f"{server.url}/health/ready").status_code == 200
+
+
+def processes_of(pid: int) -> list[int]:
+    """Return a process and all that it started, the youngest first."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    return [found for child in children for found in processes_of(int(child))] + [pid]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("moment_s", [0.5, 2.0, 3.5, 5.0])
+def test_after_everything_was_killed_the_job_goes_on(own_server, moment_s):
+    """Server, runner and training process die at once; the next start finishes the job once."""
+    import httpx
+
+    server = own_server(runner="embedded", job_attempts=10)
+    train = {"max_epochs": 30, "steps_per_epoch": 5, "patience": 100}
+    body = train_body(train=train, network={"channels": 8, "hidden_channels": 8})
+    job = httpx.post(f"{server.url}/v1/train", json=body).json()["id"]
+    time.sleep(moment_s)
+    for pid in processes_of(server.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    server.process.wait()
+    again = own_server(runner="embedded", job_attempts=10)
+    for _ in range(600):
+        found = httpx.get(f"{again.url}/v1/jobs/{job}").json()
+        if found["status"] not in ("pending", "running"):
+            break
+        time.sleep(0.1)
+    assert found["status"] == "succeeded", found
+    names = [item["name"] for item in httpx.get(f"{again.url}/v1/models").json()["models"]]
+    assert names == ["sales/1", "zero"]
+    assert again.stop() == 0
+    database = Database(f"sqlite:///{again.store}/.state/service.db")
+    with database.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA quick_check").scalar() == "ok"
+    database.close()
+    assert not list((again.store / ".state" / "jobs").iterdir())
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_lose_nothing(table, running, tmp_path):
+    """The process is killed before, while and after it reports; the job still ends well."""
+    table.max_attempts = running.runner.table.max_attempts = 30
+    job = add(table, do=[f"count {tmp_path / 'pid'} 21"])
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        pid = int(wait_for_file(tmp_path / "pid"))
+        time.sleep(float(torch.rand((), generator=rng)) * 0.2)
+        (tmp_path / "pid").unlink()
+        os.kill(pid, signal.SIGKILL)
+    ended = wait_for(table, job, "succeeded", "failed", seconds=30)
+    assert ended.status == "succeeded"
+    assert ended.progress == {"step": 21}

@@ -12,7 +12,7 @@ LEFT_OUT = "positive_data_acceptance"
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_route_keeps_its_promises(own_server):
+def test_every_route_keeps_its_promises(own_server, tmp_path):
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("schemathesis is not installed")
     server = own_server(max_jobs=1_000_000, max_streams=1_000_000)
@@ -20,6 +20,6 @@ def test_every_route_keeps_its_promises(own_server):
     command += [f"{server.url}/openapi.json", "--checks", "all", "--exclude-checks", LEFT_OUT]
     command += ["--seed", "1", "--max-examples", "25", "--generation-database", "none"]
     command += ["--exclude-path-regex", "/events$"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-8000:]
     assert "Traceback" not in server.log_text()
