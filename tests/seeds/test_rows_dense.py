@@ -302,11 +302,7 @@ def test_an_epoch_sees_each_image_once():
 @pytest.mark.timeout(1800)
 @pytest.mark.row("B21")
 def test_the_mlp_learns_cifar10_as_the_log_of_the_documents_shows():
-    import sys
-    from pathlib import Path
-
-    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-    from images import read_cifar10
+    from benchmarks.images import read_cifar10
 
     train_set, _ = read_cifar10(development_data())
     history = fit_images(train_set, mlp()).manifest["history"]
