@@ -19,13 +19,14 @@ from service.errors import Problem
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+NEWEST = "0001"  # the last file of migrations/versions
+MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 5000
 
 metadata = sa.MetaData()
 
 schema_version = sa.Table(
-    "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True)
+    "alembic_version", metadata, sa.Column("version_num", sa.String(32), primary_key=True)
 )
 
 jobs = sa.Table(
@@ -110,7 +111,7 @@ class Database:
     def check(self) -> None:
         """Read and write nothing of value; raises `Problem` 503 when that is not possible."""
         with self.begin() as connection:
-            connection.execute(sa.select(schema_version.c.version)).scalar()
+            connection.execute(sa.select(schema_version.c.version_num)).scalar()
             connection.execute(sa.select(jobs.c.id).limit(1)).first()
 
     def close(self) -> None:
@@ -137,23 +138,38 @@ class Database:
             with engine.begin() as connection:
                 if not self.is_sqlite:
                     connection.execute(sa.text("SELECT pg_advisory_xact_lock(7236210)"))
-                metadata.create_all(connection)
-                _check_version(connection)
+                _bring_up_to_date(connection)
         except BaseException:
             engine.dispose()
             raise
         return engine
 
 
-def _check_version(connection: Connection) -> None:
-    found = connection.execute(sa.select(schema_version.c.version)).scalar()
-    if found is None:
-        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-    elif found != SCHEMA_VERSION:
+def _bring_up_to_date(connection: Connection) -> None:
+    """Make the tables of a new database; change those of an older one."""
+    if not sa.inspect(connection).has_table(schema_version.name):
+        metadata.create_all(connection)
+        connection.execute(schema_version.insert().values(version_num=NEWEST))
+        return
+    found = connection.execute(sa.select(schema_version.c.version_num)).scalar()
+    if found == NEWEST:
+        return
+    if found is not None and found > NEWEST:
         raise Problem(
-            503,
-            f"The database has schema {found}, this version needs {SCHEMA_VERSION}. Upgrade it.",
+            503, f"The database is of a newer version ({found}); this one knows {NEWEST}. Upgrade."
         )
+    migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Run the changes that a database lacks, inside the transaction of `connection`."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
