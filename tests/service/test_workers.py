@@ -1,8 +1,11 @@
 """Several workers and the signals they get; what one writes the others see at once."""
 
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -100,4 +103,42 @@ def test_an_alias_is_switched_and_workers_reload_under_load(server):
     assert not before & set(workers_of(server))
     assert {status for status, _ in answers} == {200}
     assert {model for _, model in answers} == {"sales/1", "sales/2"}
+    assert server.stop() == 0
+
+
+def test_the_processes_of_the_compose_file_work_together(own_server, postgres_url, tmp_path):
+    """Two API workers and a runner of its own on PostgreSQL: train, then forecast, with keys."""
+    server = own_server(database_url=postgres_url, auth="required", workers=2)
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TCN_STORE": str(server.store),
+        "TCN_DATABASE_URL": postgres_url,
+    }
+    keys = [sys.executable, "-m", "service", "keys", "--json", "create", "--name", "me"]
+    made = subprocess.run(
+        [*keys, "--scope", "admin"], env=environment, capture_output=True, check=True
+    )
+    headers = {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}
+    runner = subprocess.Popen([sys.executable, "-m", "service.runner"], env=environment)
+    try:
+        series = [[float(n % 12) for n in range(60)]]
+        body = {"name": "sales", "horizon": 3, "start": None, "series": series}
+        body |= {"network": {"channels": 8, "hidden_channels": 8, "context_length": 32}}
+        body |= {"train": {"max_epochs": 1, "steps_per_epoch": 2}}
+        assert httpx.post(f"{server.url}/v1/train", json=body).status_code == 401
+        job = httpx.post(f"{server.url}/v1/train", json=body, headers=headers).json()["id"]
+        for _ in range(600):
+            found = httpx.get(f"{server.url}/v1/jobs/{job}", headers=headers).json()
+            if found["status"] not in ("pending", "running"):
+                break
+            time.sleep(0.1)
+        assert found["status"] == "succeeded", found
+        for _ in range(8):
+            answer = httpx.post(
+                f"{server.url}/v1/forecast", json=BODY | {"model": "sales"}, headers=headers
+            )
+            assert answer.json()["model"] == "sales/1"
+    finally:
+        runner.terminate()
+        assert runner.wait(timeout=30) == 0
     assert server.stop() == 0
