@@ -307,13 +307,14 @@ def _settle(
 ) -> None:
     """Leave running moments that belong to the weights that were kept.
 
-    Those of the last step fit the last weights; for any others they are measured anew.
+    Those of the last step fit the last weights, none the first ones; for any others they are
+    measured anew.
     """
     moments.restore()
     kept = done.step if done.best_score is None else done.best_step
     is_last = settings.average == 0.0 and kept == done.step
     if moments.norms and not is_last:
-        steps = range(min(batches.steps_per_epoch, MOMENT_BATCHES))
+        steps = range(min(batches.steps_per_epoch, MOMENT_BATCHES) if kept > 0 else 0)
         moments.measure(network, (batches(step).inputs for step in steps))
 
 
