@@ -15,7 +15,17 @@ from service.engine import Predictor
 from service.errors import Problem, problem_response
 from service.gate import Gate
 from service.logs import access
-from service.routes import forecast, jobs, judging, models, nixtla, operations, series, streams
+from service.routes import (
+    classify,
+    forecast,
+    jobs,
+    judging,
+    models,
+    nixtla,
+    operations,
+    series,
+    streams,
+)
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
 from service.state import ServiceState, bundled_models, load_forecaster
@@ -23,6 +33,7 @@ from service.state import ServiceState, bundled_models, load_forecaster
 ROUTERS = (
     forecast.router,
     judging.router,
+    classify.router,
     jobs.router,
     jobs.trainer,
     series.router,

@@ -24,6 +24,9 @@ from service.schemas import ForecastRequest, SeriesInput, Start
 from service.settings import Settings
 from service.store import ModelStore
 from service.streams import StreamTable
+from tcn.checkpoint import load_classifier, read_checkpoint
+from tcn.classifier import ImageClassifier
+from tcn.models import IMAGE
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ class ServiceState:
     def build(
         cls,
         settings: Settings,
-        load: Callable[[str | Path], Predictor],
+        load: Callable[[str | Path], Predictor | ImageClassifier],
         bundled: tuple[str, ...],
     ) -> "ServiceState":
         """Make the parts from the settings; the engine's threads start."""
@@ -148,5 +151,7 @@ def bundled_models() -> tuple[str, ...]:
 
 
 def load_forecaster(name: str | Path) -> Any:
-    """Load a forecaster by name or path, with the library."""
+    """Load a forecaster by name or path, or an image classifier by path, with the library."""
+    if isinstance(name, Path) and read_checkpoint(name).kind == IMAGE:
+        return load_classifier(name)
     return tcn.load(name)

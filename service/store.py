@@ -33,6 +33,7 @@ from service.errors import Problem
 from service.settings import NAME_PATTERN
 from tcn.checkpoint import read_checkpoint
 from tcn.checkpoint.atomic import write_file
+from tcn.classifier import ImageClassifier
 from tcn.errors import CheckpointError, TcnError
 
 MANIFEST = "manifest.json"
@@ -44,7 +45,8 @@ SETTLED_NS = 100_000_000  # a directory that changed just now may change again u
 _NAME = re.compile(NAME_PATTERN)
 
 Stamp = tuple[int, ...]
-Loader = Callable[[str | Path], Predictor]
+Model = Predictor | ImageClassifier
+Loader = Callable[[str | Path], Model]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class ModelRef:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     stamp: Stamp
-    predictor: Predictor
+    predictor: Model
     size: int
 
 
@@ -134,15 +136,32 @@ class ModelStore:
     async def get(self, name: str) -> tuple[ModelRef, Predictor]:
         """Return a model ready to forecast; it is loaded in a thread when it is not yet.
 
-        Raises `Problem`: 404 for an unknown name, 422 for a model that is broken.
+        Raises `Problem`: 404 for an unknown name, 422 for a model that is broken or of images.
         """
+        ref, model = await self._get(name)
+        if isinstance(model, ImageClassifier):
+            raise Problem(
+                422, f"The model {ref.name!r} classifies images. POST them to /v1/classify."
+            )
+        return ref, model
+
+    async def get_classifier(self, name: str) -> tuple[ModelRef, ImageClassifier]:
+        """Return a model ready to classify images; otherwise as `get`."""
+        ref, model = await self._get(name)
+        if not isinstance(model, ImageClassifier):
+            raise Problem(
+                422, f"The model {ref.name!r} forecasts series. POST them to /v1/forecast."
+            )
+        return ref, model
+
+    async def _get(self, name: str) -> tuple[ModelRef, Model]:
         ref = self.resolve(name)
         loaded = self._loaded.get(ref.name)
         if loaded is not None and loaded.stamp == ref.stamp:
             return ref, loaded.predictor
         return ref, await asyncio.to_thread(self.load, ref)
 
-    def load(self, ref: ModelRef) -> Predictor:
+    def load(self, ref: ModelRef) -> Model:
         """Load a model now, or return it if it is loaded. Raises `Problem` 422 when broken."""
         with self._lock:
             loaded = self._loaded.get(ref.name)
@@ -174,7 +193,7 @@ class ModelStore:
         """Return the error's text without the directory that the store is in."""
         return str(error).replace(f"{self.root}{os.sep}", "").replace(str(self.root), "the store")
 
-    def _keep(self, ref: ModelRef, predictor: Predictor) -> None:
+    def _keep(self, ref: ModelRef, predictor: Model) -> None:
         self._loaded[ref.name] = _Loaded(ref.stamp, predictor, _size_of(predictor))
         self._loaded.move_to_end(ref.name)
         while len(self._loaded) > 1 and self.loaded_bytes > self.memory_bytes:
@@ -428,7 +447,7 @@ def _read_aliases(path: Path) -> dict[str, str]:
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
 
-def _size_of(predictor: Predictor) -> int:
+def _size_of(predictor: Model) -> int:
     network = getattr(predictor, "network", None)
     if network is None:
         return 0

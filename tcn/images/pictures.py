@@ -37,20 +37,21 @@ def decode_picture(
     channels: int,
     size: tuple[int, int] | None = None,
     *,
+    max_pixels: int = MAX_PIXELS,
     name: str = "The picture",
 ) -> NDArray[np.uint8]:
     """Decode PNG or JPEG bytes to (rows, columns, channels).
 
     channels: 1 for grey, 3 for red, green and blue; transparency is dropped. size: resize to these
     rows and columns. Raises DataError for anything else than one whole picture of at most
-    `MAX_PIXELS`.
+    `max_pixels`, before it is decoded.
     """
     if channels not in MODES:
         raise DataError(f"Pictures have 1 or 3 channels; the network reads {channels}.")
     if len(data) > MAX_BYTES:
         raise DataError(f"{name} has more than {MAX_BYTES:,} bytes, which is the most allowed.")
     picture = _opened(data, name)
-    _require_plain(picture, name)
+    _require_plain(picture, min(max_pixels, MAX_PIXELS), name)
     try:
         return _pixels(picture, channels, size)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -73,11 +74,11 @@ def _opened(data: bytes, name: str) -> Any:
         raise DataError(f"{name} is not a PNG or JPEG picture.") from None
 
 
-def _require_plain(picture: Any, name: str) -> None:
+def _require_plain(picture: Any, max_pixels: int, name: str) -> None:
     columns, rows = picture.size
-    if rows * columns > MAX_PIXELS:
+    if rows * columns > max_pixels:
         raise DataError(
-            f"{name} has {rows:,} x {columns:,} pixels; at most {MAX_PIXELS:,} are allowed."
+            f"{name} has {rows:,} x {columns:,} pixels; at most {max_pixels:,} are allowed."
         )
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
         raise DataError(f"{name} is an animation. Give one picture.")

@@ -1,0 +1,77 @@
+"""What a request to classify images must look like, and its answer.
+
+Sizes are checked before anything is decoded: a picture that the network does not read as it is, or
+that has more pixels than a request may have, is refused by its header.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import Problem, Report, kind_of
+from service.schemas import MODEL_NAME, refuse_unknown
+from service.settings import Settings
+from tcn.classifier import ImageClassifier
+from tcn.errors import TcnError
+from tcn.images import decode_picture
+
+BATCH_SIZE = 16
+KEYS = frozenset({"model", "images"})
+
+
+def model_of(value: object) -> str:
+    """Return the name of a model, or refuse what is none."""
+    if not isinstance(value, str) or not MODEL_NAME.fullmatch(value):
+        raise Problem(422, f"#/model: must be the name of an image model, got {kind_of(value)}.")
+    return value
+
+
+def parse_images(body: Any, settings: Settings) -> tuple[str, NDArray[Any]]:
+    """Return the name of the model and the images of a JSON body."""
+    if not isinstance(body, dict):
+        raise Problem(422, f"The body must be an object, got {kind_of(body)}.")
+    report = Report()
+    refuse_unknown(body, KEYS, (), report)
+    report.raise_if_any()
+    name, images = model_of(body.get("model")), body.get("images")
+    if not isinstance(images, list) or not images:
+        raise Problem(422, f"#/images: must be a list of images, got {kind_of(images)}.")
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        raise Problem(422, "#/images: the images must all have the same size.") from None
+    if array.size > settings.max_points:
+        raise Problem(422, f"#/images: at most {settings.max_points:,} values are allowed.")
+    return name, array
+
+
+def decode_upload(data: bytes, classifier: ImageClassifier, settings: Settings) -> NDArray[Any]:
+    """Return the picture of an upload as one image. Raises `Problem` 422."""
+    config = classifier.config
+    if config.is_series:
+        raise Problem(422, "This model reads series. Send them as JSON.")
+    rows, columns = config.input_shape[:2]
+    most = settings.max_points // config.channels
+    if rows is not None and columns is not None:
+        most = min(most, rows * columns)
+    try:
+        return decode_picture(data, config.channels, max_pixels=most)[None]
+    except TcnError as error:
+        raise Problem(422, str(error)) from None
+
+
+def classify(model: str, classifier: ImageClassifier, images: NDArray[Any]) -> dict[str, Any]:
+    """Return the answer for images (N, rows, columns, channels). Raises `Problem` 422."""
+    try:
+        found = classifier.predict(images, batch_size=BATCH_SIZE)
+    except TcnError as error:
+        raise Problem(422, str(error)) from None
+    return {
+        "model": model,
+        "classes": list(found.class_names),
+        "predictions": [
+            {"name": name, "probability": float(row.max()), "probabilities": row}
+            for name, row in zip(found.names, found.probabilities, strict=True)
+        ],
+    }
