@@ -9,7 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcn.config import MAX_HORIZON, TCNConfig, WaveNetConfig, require_quantile_levels
+from tcn.config import (
+    DEFAULT_QUANTILE_LEVELS,
+    MAX_HORIZON,
+    TCNConfig,
+    WaveNetConfig,
+    require_quantile_levels,
+)
 from tcn.errors import ConfigError, DataError
 from tcn.models.calibration import Calibration
 from tcn.models.forecast import ForecastNetwork
@@ -19,6 +25,7 @@ from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import encoder_features
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel
+from tcn.series.paths import draw_paths, mixture_quantiles, path_normals
 from tcn.series.references import step_inputs
 from tcn.series.scaling import (
     RELATIVE_FLOOR,
@@ -33,7 +40,8 @@ Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-PATH_LEVELS = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
+ROLL_LEVELS = DEFAULT_QUANTILE_LEVELS
+N_PATHS = 12
 
 
 @dataclass(frozen=True)
@@ -170,32 +178,25 @@ class Forecaster:
     def _rolled(
         self, batch: "Batch", horizon: int, levels: tuple[float, ...]
     ) -> tuple[Array, Array]:
-        """Blocks of the trained horizon, each from several quantile paths of the one before.
+        """Blocks of the trained horizon, each after several sample paths through the ones before.
 
-        Each path continues the series with one quantile of the last block; a block's distribution
-        is the mixture over paths, so that intervals widen as the paths part.
+        A block's distribution is the mixture over paths, so that intervals widen as the paths part
+        and only as far as they do; see `tcn.series.paths`.
         """
         block = self.config.horizon
-        mean, quantiles = self._direct(batch, 1, block, levels)
-        paths = self._direct(batch, 1, block, PATH_LEVELS)[1].transpose(0, 2, 1)
-        means, parts = [mean], [quantiles]
-        done = block
-        n_paths = len(PATH_LEVELS)
-        while done < horizon:
+        mean, spread = self._direct(batch, 1, block, ROLL_LEVELS)
+        means, parts = [mean], [self._direct(batch, 1, block, levels)[1]]
+        paths = draw_paths(spread[:, None], ROLL_LEVELS, *path_normals(N_PATHS, 0, block))
+        for done in range(block, horizon, block):
             size = min(block, horizon - done)
             longer = batch.continued(paths, self.config.patch_length, self.config.context_length)
-            mean, spread = self._direct(longer, done + 1, done + size, PATH_LEVELS)
-            spread = spread.reshape(-1, n_paths, size, n_paths).transpose(0, 2, 1, 3)
-            sample = np.sort(spread.reshape(*spread.shape[:2], -1), axis=-1)
-            means.append(mean.reshape(-1, n_paths, size).mean(axis=1))
-            parts.append(_quantiles_of(sample, levels))
-            newest = _quantiles_of(sample, PATH_LEVELS).transpose(0, 2, 1)
-            paths = np.concatenate([paths, newest], axis=2)
-            done += size
-        return (
-            np.concatenate(means, axis=1)[:, :horizon],
-            np.concatenate(parts, axis=1)[:, :horizon],
-        )
+            mean, spread = self._direct(longer, done + 1, done + size, ROLL_LEVELS)
+            spread = spread.reshape(-1, N_PATHS, size, len(ROLL_LEVELS))
+            means.append(mean.reshape(-1, N_PATHS, size).mean(axis=1))
+            parts.append(mixture_quantiles(spread, ROLL_LEVELS, np.asarray(levels)))
+            normals = path_normals(N_PATHS, done // block, size)
+            paths = np.concatenate([paths, draw_paths(spread, ROLL_LEVELS, *normals)], axis=2)
+        return np.concatenate(means, axis=1), np.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,17 +230,6 @@ def _to_data(z: Tensor, history: History, scaling: LocScale) -> Tensor:
     flat = scaling.scale[:, :1] <= 2.0 * (RELATIVE_FLOOR * level.abs() + SMALLEST_SCALE)
     scale = scaling.scale[:, :1].masked_fill(flat, 0.0)
     return (z * scale[..., None] + level[..., None]) * history.unit[..., None]
-
-
-def _quantiles_of(sample: Array, levels: tuple[float, ...]) -> Array:
-    """Quantiles of a sorted sample along its last axis, each value at the middle of its share."""
-    size = sample.shape[-1]
-    position = np.clip(np.asarray(levels) * size - 0.5, 0.0, size - 1.0)
-    left = np.floor(position).astype(np.int64)
-    right = np.minimum(left + 1, size - 1)
-    share = position - left
-    between: Array = sample[..., left] * (1.0 - share) + sample[..., right] * share
-    return between
 
 
 def _lower_bound(values: Array) -> Array:
