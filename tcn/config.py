@@ -174,7 +174,7 @@ class TrainConfig(Config):
     """How to train; nothing here is part of a model.
 
     max_epochs: passes over the training data at most. patience: evaluations without a better
-    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.0005 from
+    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.001 from
     a trained start. batch_positions: series values per step. origins, steps: forecast origins per
     window and future steps per origin in a training step. validation_length: points held back at
     the end of each series; None is the horizon, more for long series. seed: of weights and batches.

@@ -32,7 +32,7 @@ from tcn.training.windows import (
 )
 
 RATE_FROM_SCRATCH = 2e-3
-RATE_FROM_START = 5e-4
+RATE_FROM_START = 1e-3
 SHARES_OF_TRAINING = (1.0, 0.75, 0.5)
 _COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
 _FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
