@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.checkpoint.replaced import load_stable
 from tcn.classifier import ImageClassifier
 from tcn.errors import CheckpointError, ConfigError
 from tcn.models import IMAGE, ImageConfig, ImageNetwork, build_network
@@ -30,9 +31,13 @@ def save_classifier(classifier: ImageClassifier, path: Path | str) -> None:
 def load_classifier(path: Path | str) -> ImageClassifier:
     """Load what `save_classifier` wrote; everything is checked before it is allocated.
 
-    Raises CheckpointError, naming the file or tensor, for anything that is not a whole model of
-    images. Nothing is ever unpickled.
+    A model that is replaced meanwhile is read again. Raises CheckpointError, naming the file or
+    tensor, for anything that is not a whole model of images. Nothing is ever unpickled.
     """
+    return load_stable(Path(path), _load)
+
+
+def _load(path: Path) -> ImageClassifier:
     checkpoint = read_checkpoint(path)
     if checkpoint.kind != IMAGE:
         raise CheckpointError(
@@ -49,7 +54,7 @@ def load_classifier(path: Path | str) -> ImageClassifier:
             config=config,
             network=network,
             class_names=_class_names(checkpoint),
-            name=Path(path).resolve().name,
+            name=path.resolve().name,
             manifest=dict(checkpoint.info) | stamps,
         )
     except ConfigError as error:

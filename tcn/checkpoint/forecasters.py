@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.checkpoint.replaced import load_stable
 from tcn.config import TCNConfig, WaveNetConfig
 from tcn.errors import CheckpointError, ConfigError
 from tcn.forecaster import Forecaster
@@ -17,7 +18,6 @@ from tcn.series.conditions import Conditions
 
 BUNDLED = ("zero",)
 
-_ATTEMPTS = 5
 _STAMPS = ("created", "version", "parameters")
 
 
@@ -55,14 +55,7 @@ def load(path_or_name: Path | str) -> Forecaster:
             f"No model at '{path}'. Give the directory of a saved model, or the name of a bundled "
             f"one: {', '.join(BUNDLED)}."
         )
-    for _ in range(_ATTEMPTS):
-        before = _identity(path)
-        try:
-            return _load(path)
-        except CheckpointError:
-            if _identity(path) == before:
-                raise
-    return _load(path)
+    return load_stable(path, _load)
 
 
 def _load(path: Path) -> Forecaster:
@@ -78,15 +71,6 @@ def _load(path: Path) -> Forecaster:
         calibration=calibration,
         conditions=conditions,
     )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What differs once another process has replaced the model in the middle of a load."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def _bundled(name: str) -> Path:

@@ -1,6 +1,7 @@
 """A classifier that was saved answers exactly as it did, and forecasters stay apart from it."""
 
 import json
+import threading
 from hashlib import sha256
 
 import numpy as np
@@ -102,3 +103,28 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     with pytest.raises(CheckpointError, match="NaN"):
         save_classifier(broken, tmp_path / "pets")
     assert not (tmp_path / "pets").exists()
+
+
+def test_a_classifier_that_is_replaced_all_the_time_is_loaded_whole(tmp_path):
+    models = [classifier(), classifier()]
+    with torch.no_grad():
+        models[1].network.body[0].weight.add_(1.0)
+    save_classifier(models[0], tmp_path / "pets")
+    answers = [model.logits(IMAGES) for model in models]
+    stop = threading.Event()
+
+    def replace():
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            save_classifier(models[turn % 2], tmp_path / "pets")
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for _ in range(20):
+            found = load_classifier(tmp_path / "pets").logits(IMAGES)
+            assert any(torch.equal(found, answer) for answer in answers)
+    finally:
+        stop.set()
+        writer.join()
