@@ -105,7 +105,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert not (tmp_path / "pets").exists()
 
 
-def test_a_classifier_that_is_replaced_all_the_time_is_loaded_whole(tmp_path):
+def test_a_classifier_that_is_replaced_again_and_again_is_loaded_whole(tmp_path):
     models = [classifier(), classifier()]
     with torch.no_grad():
         models[1].network.body[0].weight.add_(1.0)
@@ -115,7 +115,7 @@ def test_a_classifier_that_is_replaced_all_the_time_is_loaded_whole(tmp_path):
 
     def replace():
         turn = 0
-        while not stop.is_set():
+        while not stop.wait(0.01):
             turn += 1
             save_classifier(models[turn % 2], tmp_path / "pets")
 
