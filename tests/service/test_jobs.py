@@ -96,6 +96,14 @@ def wait_for(table, job, *statuses, seconds: float = 15):
     raise AssertionError(f"The job is {found.status}: {found}")
 
 
+def wait_until_gone(path: Path) -> None:
+    for _ in range(500):
+        if not path.exists():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{path} is still there.")
+
+
 def wait_for_file(path: Path) -> str:
     for _ in range(1000):
         if path.exists() and path.read_text():
@@ -279,7 +287,7 @@ def test_a_job_runs_and_publishes_its_model(table, running, settings):
     assert ended.result == {"model": "sales/1", "series": 3}
     assert ended.progress == {"step": 2}
     assert (settings.store / "sales" / "1" / "manifest.json").exists()
-    assert not job_directory(settings, job.id).exists()
+    wait_until_gone(job_directory(settings, job.id))
     second = add(table, do=["succeed"])
     assert wait_for(table, second, "succeeded").result["model"] == "sales/2"
 
