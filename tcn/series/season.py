@@ -167,8 +167,11 @@ def _autocorrelation(
     n_lags = min(steps.shape[1], values.shape[1] // MIN_CYCLES + 2)
     size = 1 << int(steps.shape[1] + n_lags - 1).bit_length()
     products = _lagged_products(steps, size, n_lags)
-    pairs = np.maximum(_lagged_products(is_seen.astype(np.float64), size, n_lags), 1.0)
     lags = np.arange(n_lags)
+    if is_seen.all():
+        pairs = np.maximum(steps.shape[1] - lags[None], 1.0)
+    else:
+        pairs = np.maximum(_lagged_products(is_seen.astype(np.float64), size, n_lags), 1.0)
     shrink = np.clip(n_seen[:, None] - lags, 0, None) / np.maximum(n_seen, 1)[:, None]
     covariance = products / pairs
     variance = covariance[:, :1]

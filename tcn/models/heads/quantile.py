@@ -1,5 +1,7 @@
 """Quantiles that cannot cross."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -57,7 +59,7 @@ class QuantileHead(Head):
     def mean(self, raw: Tensor) -> Tensor:
         """Mean of the distribution, by the trapezoid rule over levels."""
         quantiles = self.trained_quantiles(raw)
-        return quantiles @ self._level_weights().to(quantiles)
+        return quantiles @ _level_weights(self.levels).to(quantiles)
 
     def quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> Tensor:
         quantiles = self.trained_quantiles(raw)
@@ -67,17 +69,27 @@ class QuantileHead(Head):
         between: Tensor = (quantiles @ weights.to(quantiles)).cummax(dim=-1).values
         return between  # sums round differently: where two should be equal, one may be below
 
-    def _level_weights(self) -> Tensor:
-        tau = torch.tensor(self.levels, dtype=torch.float64)
+
+@lru_cache(maxsize=64)
+def _level_weights(levels: tuple[float, ...]) -> Tensor:
+    """Share of the distribution that each level stands for."""
+    with torch.inference_mode(False):
+        tau = torch.tensor(levels, dtype=torch.float64, device="cpu")
         edges = torch.cat([tau.new_zeros(1), (tau[1:] + tau[:-1]) / 2.0, tau.new_ones(1)])
         return edges.diff()
 
 
+@lru_cache(maxsize=64)
 def interpolation_weights(known: tuple[float, ...], wanted: tuple[float, ...]) -> Tensor:
     """Matrix (len(known), len(wanted)) that turns known quantiles into wanted ones.
 
     Piecewise linear in the normal quantile of the level; the outer pieces are continued.
     """
+    with torch.inference_mode(False), torch.device("cpu"):  # one value for all later calls
+        return _interpolation(known, wanted)
+
+
+def _interpolation(known: tuple[float, ...], wanted: tuple[float, ...]) -> Tensor:
     if len(known) == 1:
         return torch.ones(1, len(wanted), dtype=torch.float64)
     x = torch.special.ndtri(torch.tensor(known, dtype=torch.float64))
