@@ -1,4 +1,4 @@
-"""The command `tcn`: forecast, train, backtest, serve, info, pretrain.
+"""The command `tcn`: forecast, train, backtest, serve, info, export, pretrain.
 
 Nothing here imports torch or pandas before a command runs, so that `tcn --help` answers at once.
 """

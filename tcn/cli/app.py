@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
@@ -11,7 +11,7 @@ from typer import Argument, Option
 from tcn.cli import images, options
 from tcn.cli.columns import Columns, with_columns
 from tcn.cli.console import say
-from tcn.config import MAX_HORIZON
+from tcn.config import MAX_CONTEXT_LENGTH, MAX_HORIZON
 from tcn.errors import TcnError
 
 EXIT_MISTAKE = 2
@@ -256,6 +256,51 @@ def info(
     from tcn.cli.info import run
 
     run(model, as_json=as_json)
+
+
+@app.command()
+def export(
+    model: Annotated[str, Argument(help="Bundled name or directory of a model.", metavar="MODEL")],
+    export_format: Annotated[
+        Literal["onnx", "openvino"],
+        Option("--format", help="What to write: onnx or openvino.", show_default=False),
+    ],
+    out: Annotated[
+        Path, Option("--out", help="Directory for the export.", show_default=False, metavar="DIR")
+    ],
+    context: Annotated[
+        int | None,
+        Option(
+            "--context",
+            help="Values of a window; the model's if not given.",
+            parser=options.whole_number(1, MAX_CONTEXT_LENGTH),
+            metavar="N",
+        ),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        Option(
+            "--horizon",
+            help="Steps to forecast; the model's if not given.",
+            parser=options.whole_number(1, MAX_HORIZON),
+            metavar="N",
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the network of a model for other runtimes."""
+    from tcn.cli.export import run
+
+    run(
+        model,
+        export_format=export_format,
+        out=out,
+        context=context,
+        horizon=horizon,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @app.command()
