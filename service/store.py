@@ -32,7 +32,7 @@ from service.engine import Predictor
 from service.errors import Problem
 from service.settings import NAME_PATTERN
 from tcn.checkpoint import read_checkpoint
-from tcn.checkpoint.atomic import write_file
+from tcn.checkpoint.atomic import sweep_directory, write_file
 from tcn.classifier import ImageClassifier
 from tcn.errors import CheckpointError, TcnError
 
@@ -375,10 +375,18 @@ class ModelStore:
             os.close(descriptor)
 
     def sweep(self) -> None:
-        """Remove what killed processes left half deleted."""
-        for entry in _entries(self.root):
-            if entry.name.startswith(".trash-"):
-                shutil.rmtree(entry.path, ignore_errors=True)
+        """Remove what killed processes left half deleted, half copied or half written.
+
+        It waits for the lock, so that no copy that is being made is taken for a leftover.
+        """
+        with contextlib.suppress(Problem), self.changing():
+            for entry in _entries(self.root):
+                if entry.name.startswith(".trash-"):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+            sweep_directory(self.root)
+            for entry in _entries(self.root):
+                if _NAME.fullmatch(entry.name):
+                    sweep_directory(Path(entry.path))
 
 
 def unknown_model() -> Problem:

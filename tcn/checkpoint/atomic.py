@@ -2,7 +2,7 @@
 
 Everything is written beside its place under a temporary name, flushed to the disk, and then renamed
 over it. A crash or a full disk leaves what was there before; what a killed process left behind is
-swept by the next write to the same place.
+swept by the next write to the same place, or by `sweep_directory`.
 """
 
 import ctypes
@@ -65,19 +65,29 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
 
 
+def sweep_directory(directory: Path) -> None:
+    """Remove what killed writers left inside `directory`, as far as it is too old to be in use."""
+    for leftover in directory.glob(f".?*.{'[0-9a-f]' * 32}.tmp"):
+        _remove_if_old(leftover)
+
+
 def _sweep(path: Path) -> None:
     """Remove what a killed writer left beside `path`, once it is too old to be in use."""
     for leftover in path.parent.glob(f".{_escaped(path.name)}.{'?' * 32}.tmp"):
-        try:
-            is_old = time.time() - leftover.lstat().st_mtime > LEFTOVER_AGE_S
-        except OSError:
-            continue
-        if not is_old:
-            continue
-        if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        _remove_if_old(leftover)
+
+
+def _remove_if_old(leftover: Path) -> None:
+    try:
+        is_old = time.time() - leftover.lstat().st_mtime > LEFTOVER_AGE_S
+    except OSError:
+        return
+    if not is_old:
+        return
+    if leftover.is_dir() and not leftover.is_symlink():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
 
 
 def _escaped(name: str) -> str:
