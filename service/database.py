@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 NEWEST = "0001"  # the last file of migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 5000
+DISK_FULL = "53100"  # a SQLSTATE
 
 metadata = sa.MetaData()
 
@@ -101,7 +102,10 @@ class Database:
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Give a connection inside a transaction. Raises `Problem` 503 when the database fails."""
+        """Give a connection inside a transaction.
+
+        Raises `Problem`: 507 when the disk of the database is full, 503 when it fails otherwise.
+        """
         try:
             with self._opened().begin() as connection:
                 yield connection
@@ -189,4 +193,12 @@ def _begin_immediate(connection: Connection) -> None:
 def _unusable(error: Exception) -> Problem:
     reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0][:200]
     logger.warning("The database cannot be used: %s", reason)
-    return Problem(503, f"The database cannot be used: {reason}.", headers={"retry-after": "5"})
+    status = 507 if _is_full_disk(error) else 503
+    return Problem(status, f"The database cannot be used: {reason}.", headers={"retry-after": "5"})
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Whether SQLite or PostgreSQL found no space; both may write again once there is some."""
+    cause = getattr(error, "orig", None)
+    names = (getattr(cause, "sqlite_errorname", None), getattr(cause, "sqlstate", None))
+    return names[0] == "SQLITE_FULL" or names[1] == DISK_FULL

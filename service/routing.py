@@ -108,7 +108,7 @@ def describe(
             {"name": name, "in": where, "required": where == "path", "schema": dict(schema)}
             for name, (where, schema) in parameters.items()
         ]
-    codes = {*errors, 400, 401, 403, 429, 500, 503}
+    codes = {*errors, 400, 401, 403, 429, 500, 503, 507}
     if body is not None:
         codes |= {408, 413, 415, 422}
     success: dict[str, Any] = {"description": "Success"}

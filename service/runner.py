@@ -53,6 +53,7 @@ class Runner:
         self.store = ModelStore(settings.store, load_forecaster, bundled_models())
         self.stopping = threading.Event()
         self._silent: dict[str, tuple[int, int, float]] = {}
+        self._executing: set[str] = set()
 
     def run(self) -> None:
         """Run jobs on `runner_jobs` threads until `stopping` is set."""
@@ -89,14 +90,20 @@ class Runner:
         if job is None:
             return False
         logger.info("job %s: attempt %d", job.id, job.attempts)
+        self._executing.add(job.id)
         try:
             _Execution(self, job).run()
         except LeaseLost:
             logger.warning("job %s: another runner has it", job.id)
+        finally:
+            self._executing.discard(job.id)
         return True
 
     def look_after_the_dead(self) -> None:
-        """Queue the jobs of runners that are gone; forget jobs that ended long ago."""
+        """Queue the jobs of runners that are gone; forget jobs that ended long ago.
+
+        A job of this runner that it does not work on is one whose end could not be written.
+        """
         now = time.monotonic()
         running = self.table.running()
         for job in running:
@@ -105,7 +112,7 @@ class Runner:
                 since = now
             self._silent[job.id] = (job.token, job.beats, since)
             is_silent = now - since > self.settings.job_lease_s
-            if job.runner == self.name or not (is_silent or is_dead_here(job.runner)):
+            if job.id in self._executing or not (is_silent or is_dead_here(job.runner)):
                 continue
             if self.table.take_from_dead(job, "Its runner died."):
                 logger.warning("job %s: its runner is gone, it is queued again", job.id)
@@ -183,9 +190,15 @@ class _Execution:
                 self.is_new_progress = True
                 self.advanced |= _step_of(self.progress) > self.furthest
             elif "error" in message:
-                self.error = message["error"]
+                self.error = self._without_places(message["error"])
             else:
                 self.facts = message
+
+    def _without_places(self, sentence: str) -> str:
+        """Leave out where on the server the files are: clients read this."""
+        for place in (self.directory, self.settings.store):
+            sentence = sentence.replace(f"{place}{os.sep}", "")
+        return sentence
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> str:
         """Wait for the end; return 'ended', 'cancelled', 'timeout' or 'stopped'."""

@@ -81,7 +81,7 @@ TRAIN_SCHEMA: dict[str, Any] = {
         body=TRAIN_SCHEMA,
         body_types=("application/json", "text/csv", "multipart/form-data"),
         answer=JOB_SCHEMA,
-        errors=(404, 507),
+        errors=(404,),
         status=202,
         tag="jobs",
     ),

@@ -78,7 +78,7 @@ async def model(request: Request) -> Response:
     **describe(
         "Delete a version of a model",
         parameters=VERSION_PARAMETERS,
-        errors=(404, 409, 422, 507),
+        errors=(404, 409, 422),
         status=204,
         tag="models",
     ),
@@ -88,7 +88,7 @@ async def model(request: Request) -> Response:
     **describe(
         "Delete a model with all its versions",
         parameters=NAME_PARAMETER,
-        errors=(404, 409, 422, 507),
+        errors=(404, 409, 422),
         status=204,
         tag="models",
     ),
@@ -113,7 +113,7 @@ async def delete_model(request: Request) -> Response:
         example={"model": "sales/2"},
         answer={"type": "object"},
         parameters=NAME_PARAMETER,
-        errors=(404, 507),
+        errors=(404,),
         tag="models",
     ),
 )
@@ -136,7 +136,7 @@ async def put_alias(request: Request) -> Response:
     **describe(
         "Delete an alias",
         parameters=NAME_PARAMETER,
-        errors=(404, 507),
+        errors=(404,),
         status=204,
         tag="models",
     ),
