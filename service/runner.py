@@ -30,6 +30,7 @@ from service.state import bundled_models, load_forecaster
 from service.store import ModelStore
 from service.streams import StreamTable
 from service.trainer import EXIT_INTERRUPTED, EXIT_MEMORY, EXIT_REFUSED, MADE, REQUEST
+from tcn.checkpoint.atomic import LEFTOVER_AGE_S
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Runner:
     def run(self) -> None:
         """Run jobs on `runner_jobs` threads until `stopping` is set."""
         self.store.sweep()
+        self._guarded(self.sweep_jobs)
         threads = [
             threading.Thread(target=self._take_jobs, name=f"jobs-{number}")
             for number in range(self.settings.runner_jobs)
@@ -98,6 +100,19 @@ class Runner:
         finally:
             self._executing.discard(job.id)
         return True
+
+    def sweep_jobs(self) -> None:
+        """Remove the files of jobs that ended, and of uploads that never became a job."""
+        for directory in (self.settings.state / "jobs").glob("[0-9a-f]" * 32):
+            try:
+                is_done = self.table.get(directory.name).has_ended
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                age_s = time.time() - directory.stat().st_mtime
+                is_done = age_s > LEFTOVER_AGE_S + self.settings.body_timeout_s
+            if is_done:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def look_after_the_dead(self) -> None:
         """Queue the jobs of runners that are gone; forget jobs that ended long ago.

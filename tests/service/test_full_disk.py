@@ -1,6 +1,7 @@
 """A disk that is really full: refusals with the reason, a server that lives, space given back."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -147,6 +148,25 @@ def test_a_job_whose_end_could_not_be_written_is_not_stuck(tmp_path, monkeypatch
     table.database.close()
     assert (ended.status, ended.attempts) == ("succeeded", 2), ended
     assert ended.result["model"] in ModelStore(settings.store, load_double).names()
+
+
+def test_files_of_jobs_that_are_no_more_are_swept_at_the_start(tmp_path):
+    """An upload that was killed has no job; one that may still come in is left alone."""
+    settings = Settings(store=tmp_path / "models")
+    runner = Runner(settings)
+    table = runner.table
+    waiting, ended = (add_job(table, settings) for _ in range(2))
+    table.cancel(ended.id)
+    old, fresh = (job_directory(settings, letter * 32) for letter in "ab")
+    for directory in (old, fresh):
+        directory.mkdir()
+    os.utime(old, (0, 0))
+    runner.sweep_jobs()
+    table.database.close()
+    assert job_directory(settings, waiting.id).exists()
+    assert fresh.exists()
+    assert not job_directory(settings, ended.id).exists()
+    assert not old.exists()
 
 
 @pytest.mark.slow
