@@ -678,3 +678,13 @@ def test_twenty_kills_at_random_moments_lose_nothing(table, running, tmp_path):
     ended = wait_for(table, job, "succeeded", "failed", seconds=30)
     assert ended.status == "succeeded"
     assert ended.progress == {"step": 21}
+
+
+def test_many_processes_may_open_a_new_database_at_once(tmp_path):
+    code = (
+        "import sys; from service.database import Database; "
+        "database = Database(f'sqlite:///{sys.argv[1]}'); database.check(); database.close()"
+    )
+    path = tmp_path / "new.db"
+    openers = [subprocess.Popen([sys.executable, "-c", code, path]) for _ in range(4)]
+    assert [opener.wait(timeout=50) for opener in openers] == [0, 0, 0, 0]
