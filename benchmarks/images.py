@@ -18,7 +18,6 @@ result are not run again.
 import argparse
 import io
 import json
-import platform
 import shlex
 import statistics
 import tempfile
@@ -34,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.development_data import data_folder
+from benchmarks.side_by_side import processor
 from tcn.evaluation.images import evaluate_images
 from tcn.images import CIFAR10_CLASSES, Augmentation, ImageSet, channel_statistics, read_images
 from tcn.models.image import ImageConfig, cnn, mlp, pixel_tcn, residual_cnn
@@ -113,22 +113,25 @@ def run_recipe(task: str, seed: int, options: argparse.Namespace) -> dict[str, A
     if recipe.is_standardised:
         mean, std = channel_statistics(known.images)
         config = replace(config, pixel_mean=mean, pixel_std=std)
-    begin = time.perf_counter()
+    directory = Path(options.state) / f"{task}-{seed}"
+    was_resumed = directory.exists()
+    begin = time.process_time()
     classifier = fit_images(
         known,
         config,
         replace(recipe.train, seed=seed),
         augmentation=recipe.augmentation,
-        directory=Path(options.state) / f"{task}-{seed}",
+        directory=directory,
         progress=lambda entry: print(task, seed, _text(entry), flush=True),
     )
-    minutes = (time.perf_counter() - begin) / 60
+    minutes = (time.process_time() - begin) / 60
     scores = evaluate_images(classifier, test, batch_size=500)
     return {
         "seed": seed,
         "test_accuracy": scores.accuracy,
         "test_loss": scores.loss,
-        "minutes_since_last_start": minutes,
+        "cpu_minutes_since_last_start": minutes,
+        "was_resumed": was_resumed,
         "history": classifier.manifest["history"],
     }
 
@@ -203,8 +206,7 @@ def save_run(task: str, run: dict[str, Any]) -> None:
     about = {
         "command": shlex.join(["python", "-m", "benchmarks.images", task]),
         "date": datetime.now(UTC).date().isoformat(),
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
+        "processor": processor(),
         "torch": torch.__version__,
     }
     runs.append(run | about)
