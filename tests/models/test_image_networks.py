@@ -127,13 +127,13 @@ def test_masked_layers_read_pixels_before_alone():
 
 def test_the_pixel_tcn_is_causal_and_reads_pixels_row_by_row():
     network = ImageNetwork(pixel_tcn((6, 5, 1), channels=4, kernel_size=3, levels=3)).eval()
-    sequence, *blocks = network.body[:4]
+    sequence, last, _ = network.body
     x = torch.arange(30.0).reshape(1, 1, 6, 5)
     assert torch.equal(sequence(x).flatten(), x.flatten())
     other = x.clone()
     other[0, 0, 4, 2] += 9.0
     hidden = [sequence(v) for v in (x, other)]
-    for block in blocks:
+    for block in last.layers.layers:
         hidden = [block(v) for v in hidden]
     assert torch.equal(hidden[0][..., :22], hidden[1][..., :22])
     assert not torch.equal(hidden[0][..., 22:], hidden[1][..., 22:])

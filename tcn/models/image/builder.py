@@ -253,7 +253,13 @@ def _residual(layer: specs.Residual, shape: Shape, name: str) -> Built:
         if shape[1:] == after[1:] and None not in shape:
             stride = (1, 1)
         steps = stride if len(shape) == 3 else stride[1]
-        shorter = build_layer(specs.Conv(channels=channels, kernel_size=1, stride=steps), shape)
+        shortcut_spec = specs.Conv(
+            channels=channels,
+            kernel_size=1,
+            stride=steps,
+            padding="causal" if len(shape) == 2 else "same",
+        )
+        shorter = build_layer(shortcut_spec, shape)
         if shorter.shape != after:
             raise ConfigError(
                 f"the layers inside make {text(after)} of {text(shape)}; a shortcut makes "

@@ -7,6 +7,7 @@ from tcn.errors import ConfigError
 from tcn.layers import CausalConv1d, Conv2d, ConvTranspose2d, MaskedConv2d
 from tcn.models.image.builder import Shape, build_layers, text
 from tcn.models.image.config import ImageConfig
+from tcn.models.image.on_demand import last_on_demand
 from tcn.models.image.summary import Row, count
 
 _WEIGHTED = (nn.Linear, Conv2d, MaskedConv2d, ConvTranspose2d, CausalConv1d)
@@ -16,7 +17,8 @@ class ImageNetwork(nn.Module):
     """Scores or probabilities of classes, or whatever else the layers of a config give.
 
     Weights start Glorot-uniform and biases at zero. `logits` leaves out a softmax at the end, which
-    is what training and stable probabilities want.
+    is what training and stable probabilities want. The last position of causal layers is computed
+    on demand: nothing that it does not read.
 
     Shape: x (N, C, H, W) or (N, C, L), pixels scaled already; output (N, units) or (N, C', H', W').
     Raises ConfigError that names the layer where a shape does not fit.
@@ -35,7 +37,7 @@ class ImageNetwork(nn.Module):
         self.output_shape = built[-1].shape
         modules = [module for layer in built for module in layer.modules]
         self.final = modules.pop() if isinstance(modules[-1], nn.Softmax) else nn.Identity()
-        self.body = nn.Sequential(*modules)
+        self.body = nn.Sequential(*last_on_demand(modules))
         self.rows = (
             Row("input", self.input_shape, 0, 0),
             *(
