@@ -12,7 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tcn.layers import Demand, StreamLayer, channels_last, pick, whole
+from tcn.layers import (
+    Demand,
+    StreamLayer,
+    Streams,
+    channels_last,
+    join_states,
+    pick,
+    take_states,
+    whole,
+)
 
 Layer = StreamLayer[Any]
 MakeCondition = Callable[[int, int], Any]  # (batch size, length) -> condition of a layer
@@ -39,6 +48,9 @@ def check_streamable(
     check_last_equals_the_end(layer, in_channels, condition)
     if condition is None:
         check_prepared_equals_on_demand(layer, in_channels)
+    if layer.period == 1 and layer.output_length(12) == 12:
+        check_streams_equal_the_whole(layer, in_channels, condition)
+        check_streams_keep_apart(layer, in_channels, condition)
     check_batch_mates_do_not_matter(layer, in_channels, condition)
     check_nan_stays_where_it_belongs(layer, in_channels, condition)
     check_layouts_agree(layer, in_channels, condition)
@@ -145,6 +157,71 @@ def check_prepared_equals_on_demand(layer: Layer, in_channels: int) -> None:
                 rows = plan(demand)(columns.transpose(1, 2))
             what = f"the last {count} outputs of {length} inputs, prepared"
             close(rows.transpose(1, 2), expected, what)
+
+
+def check_streams_equal_the_whole(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Streams give the outputs of the whole, few and many, by single positions and by pieces.
+
+    In float64 to 1e-9, in float32 to 1e-5 and in bfloat16 to 5 % of the largest output.
+    """
+    length = layer.receptive_field + 40
+    sizes = [1] * (length - 39) + [2, 0, 30, 1, 6]
+    for n, dtype, tolerance in (
+        (1, torch.float64, TOLERANCE),
+        (2, torch.float32, 1e-5),
+        (40, torch.float64, TOLERANCE),
+        (40, torch.bfloat16, 0.05),
+    ):
+        x = random_input(n, in_channels, length)
+        given = make(condition, n, length)
+        y = layer(x, *given)
+        streams, start, outputs = Streams(layer, n, dtype=dtype), 0, []
+        for size in sizes:
+            piece = [each.piece(start, start + size) for each in given]
+            outputs.append(streams.push(x[..., start : start + size], *piece))
+            start += size
+        difference = (torch.cat(outputs, dim=2) - y).abs().max() / y.abs().max().clamp(min=1.0)
+        assert difference <= tolerance, f"{n} streams in {dtype} differ by {difference}"
+
+
+def check_streams_keep_apart(
+    layer: Layer, in_channels: int, condition: MakeCondition | None = None
+) -> None:
+    """Streams that are opened, closed and pushed in any order go each its own way.
+
+    Each is compared with a state of its own that `step` moves on.
+    """
+    draw = random.Random(in_channels)
+    streams, alone = Streams(layer, 0), {}
+    for event in range(60):
+        kind = draw.choice(["open", "open", "close", "all", "all", "all", "some"])
+        if kind == "open" or not alone:
+            n = draw.choice([1, 2, 30]) if event < 5 else 1
+            state = layer.initial_state(n)
+            if draw.random() < 0.5:
+                past = random_input(n, in_channels, event)
+                _, state = layer.step(past, state, *make(condition, n, event))
+                slots = streams.open(n, state=state)
+            else:
+                slots = streams.open(n)
+            alone |= {int(slot): take_states(state, [row]) for row, slot in enumerate(slots)}
+        elif kind == "close":
+            slots = draw.sample(sorted(alone), draw.randint(1, max(len(alone) // 4, 1)))
+            streams.close(slots)
+            alone = {slot: state for slot, state in alone.items() if slot not in slots}
+        else:
+            slots = sorted(alone)
+            slots = draw.sample(slots, max(len(slots) // 2, 1)) if kind == "some" else slots
+            size = draw.choice([1, 1, 1, 3, 26])
+            x = 0.1 * event + random_input(len(slots), in_channels, size)
+            given = make(condition, len(slots), size)
+            found = streams.push(x, *given, slots=slots if kind == "some" else None)
+            together = join_states([alone[slot] for slot in slots])
+            expected, after = layer.step(x, together, *given)
+            close(found, expected, f"{len(slots)} of {len(alone)} streams")
+            alone |= {slot: take_states(after, [row]) for row, slot in enumerate(slots)}
 
 
 def check_batch_mates_do_not_matter(

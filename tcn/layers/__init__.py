@@ -15,6 +15,7 @@ from tcn.layers.separable import SeparableConv1d
 from tcn.layers.sequential import StreamSequential
 from tcn.layers.shapes import conv_out, conv_transpose_out, same_padding
 from tcn.layers.stack import GatedStack, Stack
+from tcn.layers.states import join_states, take_states
 from tcn.layers.stream import (
     Demand,
     PointwiseLayer,
@@ -24,6 +25,7 @@ from tcn.layers.stream import (
     pick,
     whole,
 )
+from tcn.layers.streams import Streams
 from tcn.layers.transposed import CausalConvTranspose1d
 
 __all__ = [
@@ -48,16 +50,19 @@ __all__ = [
     "Stack",
     "StreamLayer",
     "StreamSequential",
+    "Streams",
     "channels_last",
     "conv_out",
     "conv_transpose_out",
     "dilation_cycles",
     "fold_weight_norm",
     "is_channels_last",
+    "join_states",
     "levels_for",
     "module_list",
     "pick",
     "same_padding",
     "stack_field",
+    "take_states",
     "whole",
 ]

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from tcn.errors import ConfigError
 from tcn.layers.layout import is_channels_last, join, pad_left
+from tcn.layers.points import Memory, PointFunction, Rows, Tick, turned
 from tcn.layers.stream import Demand, RowsFunction, StreamLayer
 from tcn.layers.weight_norm import direction_norm, scaled
 
@@ -156,6 +157,28 @@ class CausalConv1d(StreamLayer[Tensor]):
             return functional.linear(rows, matrix, self.bias)
 
         return run
+
+    def point(self, memory: Memory) -> PointFunction:
+        ring = memory.ring(self.in_channels, self.kernel_size, self.dilation)
+        if self.kernel_size == 1:
+            return self.rowwise()
+        turns = turned(self.effective_weight(), self.bias, self.groups)
+        is_grouped = self.groups > 1
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            window, turn = ring.push(rows, tick)
+            if is_grouped:
+                return tick.grouped(window, turns[turn])
+            return tick.linear(window.reshape(len(window), -1), turns[turn])
+
+        return run
+
+    def rowwise(self) -> PointFunction:
+        """The step of a convolution of one tap, which remembers nothing."""
+        matrix = turned(self.effective_weight(), self.bias, self.groups)[-1]
+        if self.groups > 1:
+            return lambda rows, tick: tick.grouped(rows[:, None], matrix)
+        return lambda rows, tick: tick.linear(rows, matrix)
 
     def _comb(self, demand: Demand) -> tuple[int, int]:
         """Spacing and number of the positions read, those before the first input counted too."""

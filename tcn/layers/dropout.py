@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from tcn.errors import ConfigError
+from tcn.layers.points import Memory, PointFunction
 from tcn.layers.stream import PointwiseLayer
 
 
@@ -30,3 +31,6 @@ class ChannelDropout(PointwiseLayer):
             return x
         keep = torch.rand(x.shape[0], x.shape[1], 1, device=x.device) >= self.p
         return x * (keep.to(x.dtype) / (1.0 - self.p))
+
+    def point(self, memory: Memory) -> PointFunction:  # noqa: ARG002
+        return lambda rows, tick: rows  # noqa: ARG005

@@ -1,5 +1,6 @@
 """The gated residual block of WaveNet, with conditioning inside the gate."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from tcn.errors import ConfigError
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, StreamLayer, pick, whole
 
 
@@ -104,6 +106,37 @@ class GatedBlock(StreamLayer[Tensor]):
         output = self._output(pick(x, self.needs(demand), demand), z)
         return output, self._skip(pick(z, demand, wanted))
 
+    def point(self, memory: Memory) -> PointFunction:
+        run = self.point_with_skip(memory)
+        return lambda rows, tick: run(rows, tick)[0]
+
+    def point_with_skip(self, memory: Memory) -> Callable[[Rows, Tick], tuple[Rows, Rows]]:
+        """As `point`: output and skip, which is None for a block without one."""
+        conv = self.conv.point(memory)
+        constant, steps, residual, skip = (
+            None if each is None else each.rowwise()
+            for each in (self.constant, self.steps, self.residual, self.skip)
+        )
+        width, is_told = (
+            self.conv.out_channels // 2,
+            bool(self.global_channels or self.step_channels),
+        )
+
+        def run(rows: Rows, tick: Tick) -> tuple[Rows, Rows]:
+            hidden = conv(rows, tick)
+            told = tick.given[0] if tick.given else UNCONDITIONED
+            if is_told or told is not UNCONDITIONED:
+                self._require(told, tick.tensor(hidden)[:, :, None])
+            for project, value in ((constant, told.constant), (steps, told.steps)):
+                if project is not None:
+                    hidden += project(tick.told(value), tick)
+            z = tick.tanh(hidden[:, :width])
+            z *= tick.sigmoid(hidden[:, width:])
+            output = rows if residual is None else rows + residual(z, tick)
+            return output, None if skip is None else skip(z, tick)
+
+        return run
+
     def _step_gate(self, x: Tensor, state: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
         hidden, state = self.conv.step(x, state)
         return self._gate(hidden, condition), state
@@ -116,16 +149,21 @@ class GatedBlock(StreamLayer[Tensor]):
 
     def _gate(self, hidden: Tensor, condition: Condition) -> Tensor:
         """Gated activations (N, hidden, L) of `hidden` (N, 2 hidden, L)."""
-        for name, projection, value, width in (
-            ("constant", self.constant, condition.constant, self.global_channels),
-            ("steps", self.steps, condition.steps, self.step_channels),
+        self._require(condition, hidden)
+        for projection, value in (
+            (self.constant, condition.constant),
+            (self.steps, condition.steps),
         ):
-            _require_condition(name, value, width, hidden)
             if projection is not None and value is not None:
                 hidden = hidden + projection(value if value.ndim == 3 else value[:, :, None])
         signal, gate = hidden.chunk(2, dim=1)
         z: Tensor = self.dropout(torch.tanh(signal) * torch.sigmoid(gate))
         return z
+
+    def _require(self, condition: Condition, hidden: Tensor) -> None:
+        """Raise `ConfigError` unless the condition is of the shapes that the block takes."""
+        _require_condition("constant", condition.constant, self.global_channels, hidden)
+        _require_condition("steps", condition.steps, self.step_channels, hidden)
 
     def _output(self, x: Tensor, z: Tensor) -> Tensor:
         return x if self.residual is None else x + self.residual(z)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tcn.layers.layout import is_channels_last
+from tcn.layers.points import Memory, PointFunction
 from tcn.layers.stream import Demand, PointwiseLayer, RowsFunction
 
 
@@ -33,6 +34,9 @@ class LayerNorm(PointwiseLayer):
 
     def prepare(self) -> Callable[[Demand], RowsFunction]:
         return lambda _: self._of_rows
+
+    def point(self, memory: Memory) -> PointFunction:  # noqa: ARG002
+        return lambda rows, tick: tick.through(self._of_rows, rows)
 
     def _of_rows(self, rows: Tensor) -> Tensor:
         return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)

@@ -10,6 +10,7 @@ from tcn.errors import ConfigError
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.norms import LayerNorm, RMSNorm
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import (
     Demand,
     PointwiseLayer,
@@ -83,6 +84,17 @@ class PreNormBlock(StreamLayer[Tensor]):
             return run
 
         return plan
+
+    def point(self, memory: Memory) -> PointFunction:
+        norm, conv = self.norm.point(memory), self.conv.point(memory)
+        project = self.project.rowwise()
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            update = project(tick.relu(conv(norm(rows, tick), tick)), tick)
+            update += rows
+            return update
+
+        return run
 
     def _update(self, hidden: Tensor) -> Tensor:
         update: Tensor = self.project(self.dropout(torch.relu(hidden)))

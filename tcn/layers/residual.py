@@ -5,6 +5,7 @@ from torch import Tensor
 
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, StreamLayer, pick
 
 
@@ -62,6 +63,17 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
         hidden = self._activate(self.first.at(x, between))
         hidden = self.second.at(hidden, demand)
         return self._output(pick(x, self.first.needs(between), demand), hidden)
+
+    def point(self, memory: Memory) -> PointFunction:
+        first, second = self.first.point(memory), self.second.point(memory)
+        project = None if self.project is None else self.project.rowwise()
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            hidden = tick.relu(second(tick.relu(first(rows, tick)), tick))
+            hidden += rows if project is None else project(rows, tick)
+            return tick.relu(hidden)
+
+        return run
 
     def _activate(self, hidden: Tensor) -> Tensor:
         activated: Tensor = self.dropout(torch.relu(hidden))

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from tcn.layers.conv import CausalConv1d
+from tcn.layers.points import Memory, PointFunction
 from tcn.layers.stream import Demand, StreamLayer
 
 
@@ -65,3 +66,7 @@ class SeparableConv1d(StreamLayer[Tensor]):
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         y: Tensor = self.pointwise(self.depthwise.at(x, demand))
         return y
+
+    def point(self, memory: Memory) -> PointFunction:
+        depthwise, pointwise = self.depthwise.point(memory), self.pointwise.rowwise()
+        return lambda rows, tick: pointwise(depthwise(rows, tick), tick)

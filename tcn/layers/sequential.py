@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from tcn.errors import ConfigError
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, RowsFunction, StreamLayer, module_list
 
 
@@ -80,6 +81,16 @@ class StreamSequential(StreamLayer[tuple[Any, ...]]):
             return run
 
         return plan
+
+    def point(self, memory: Memory) -> PointFunction:
+        steps = [layer.point(memory) for layer in self.layers]
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            for step in steps:
+                rows = step(rows, tick)
+            return rows
+
+        return run
 
     def _demands(self, demand: Demand) -> list[Demand]:
         """What is wanted of each layer for the demand on the last one."""

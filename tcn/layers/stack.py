@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tcn.errors import ConfigError
 from tcn.layers.gated import UNCONDITIONED, Condition, GatedBlock
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.sequential import StreamSequential
 from tcn.layers.stream import Demand, StreamLayer, module_list
 
@@ -101,6 +102,18 @@ class GatedStack(StreamLayer[tuple[Tensor, ...]]):
             x, skip = block.at_with_skip(x, inner, demand, condition)
             skips.append(skip)
         return _total(skips)
+
+    def point(self, memory: Memory) -> PointFunction:
+        first, *others = [block.point_with_skip(memory) for block in self.blocks]
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            rows, total = first(rows, tick)
+            for block in others:
+                rows, skip = block(rows, tick)
+                total += skip
+            return total
+
+        return run
 
 
 def _total(terms: list[Tensor]) -> Tensor:

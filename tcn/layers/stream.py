@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from torch import Tensor, nn
 
 from tcn.errors import ConfigError
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 
 State = TypeVar("State")
 RowsFunction = Callable[[Tensor], Tensor]  # columns as rows: (N, L, C) in and out
@@ -109,6 +110,14 @@ class StreamLayer(nn.Module, ABC, Generic[State]):
         """
         return lambda demand: lambda rows: self.at(rows.transpose(1, 2), demand).transpose(1, 2)
 
+    def point(self, memory: Memory) -> PointFunction:
+        """The step for one position as a function of rows, (N, C), for `Streams`.
+
+        It computes what `step` does in evaluation mode, with the weights as they are now; what is
+        remembered lies in cells of `memory`, asked for in the order of the tensors of the state.
+        """
+        return memory.held(self)
+
     def last(self, x: Tensor, count: int = 1, *condition: Any) -> Tensor:
         """The last `count` outputs, equal to the end of `forward(x)`, computed on demand."""
         length = self.output_length(x.shape[-1])
@@ -142,6 +151,12 @@ class PointwiseLayer(StreamLayer[tuple[()]]):
 
     def at(self, x: Tensor, demand: Demand, *condition: Any) -> Tensor:  # noqa: ARG002
         return self.transform(x)
+
+    def point(self, memory: Memory) -> PointFunction:  # noqa: ARG002
+        def run(rows: Rows, tick: Tick) -> Rows:
+            return tick.through(lambda tensor: self.transform(tensor[:, :, None])[:, :, 0], rows)
+
+        return run
 
 
 def module_list(modules: Iterable[Member]) -> Sequence[Member]:
