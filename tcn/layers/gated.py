@@ -128,7 +128,7 @@ class GatedBlock(StreamLayer[Tensor]):
             if is_told or told is not UNCONDITIONED:
                 self._require(told, tick.tensor(hidden)[:, :, None])
             for project, value in ((constant, told.constant), (steps, told.steps)):
-                if project is not None:
+                if project is not None and value is not None:
                     hidden += project(tick.told(value), tick)
             z = tick.tanh(hidden[:, :width])
             z *= tick.sigmoid(hidden[:, width:])

@@ -37,13 +37,13 @@ class Matrix:
 
 
 class Place(NamedTuple):
-    """Which streams take a step, and their time: all of the first `count`, or those of `slots`.
+    """Which streams take a step, and their time: all of the first `n_streams`, or those of `slots`.
 
     slots, clocks: (n,) tensors where streams differ in time or do not all take the step; None where
-    the first `count` do, all at time `clock`.
+    the first `n_streams` do, all at time `clock`.
     """
 
-    count: int
+    n_streams: int
     clock: int = 0
     slots: Any = None
     clocks: Any = None
@@ -225,8 +225,8 @@ class Ring:
             return self._push_some(buffer, rows, place), -1
         turn = (place.clock // self.dilation) % self.kernel_size
         window = buffer[place.clock % self.dilation]
-        if place.count != window.shape[0]:
-            window = window[: place.count]
+        if place.n_streams != window.shape[0]:
+            window = window[: place.n_streams]
         window[:, turn] = rows
         if self._is_turned:
             return window, turn
@@ -280,7 +280,7 @@ class Held:
     def push(self, rows: Rows, tick: Tick, given: tuple[Any, ...]) -> Rows:
         """Outputs of the layer for one new position of each stream."""
         place = tick.place
-        index: Any = slice(0, place.count) if place.slots is None else place.slots
+        index: Any = slice(0, place.n_streams) if place.slots is None else place.slots
         if isinstance(index, np.ndarray):
             index = torch.from_numpy(index)
         before = with_leaves(self.state, (leaf[index] for leaf in leaves(self.state)))
@@ -349,7 +349,9 @@ def turned(weight: Tensor, bias: Tensor | None, groups: int = 1) -> list[Matrix]
     matrices = []
     for turn in range(size) if size <= MOST_TURNS else (size - 1,):
         matrix = weight[:, :, (taps - turn - 1) % size].transpose(1, 2).flatten(1)
-        matrices.append(Matrix(matrix.unflatten(0, (groups, -1)) if groups > 1 else matrix, bias))
+        if groups > 1:
+            matrix = matrix.reshape(groups, -1, matrix.shape[1])
+        matrices.append(Matrix(matrix, bias))
     return matrices
 
 

@@ -22,7 +22,8 @@ def take_states(state: State, streams: Sequence[int] | Tensor) -> State:
             [0.]]),)
     """
     index = torch.as_tensor(streams, dtype=torch.int64)
-    return with_leaves(state, (leaf[index.to(leaf.device)] for leaf in leaves(state)))
+    taken: State = with_leaves(state, (leaf[index.to(leaf.device)] for leaf in leaves(state)))
+    return taken
 
 
 def join_states(states: Sequence[State]) -> State:
@@ -44,7 +45,8 @@ def join_states(states: Sequence[State]) -> State:
             "The states cannot be joined: they are of different layers, or of streams at different "
             "phases of a stride. Join states of one layer after as many inputs."
         ) from error
-    return with_leaves(states[0], iter(joined))
+    together: State = with_leaves(states[0], iter(joined))
+    return together
 
 
 def leaves(state: Any) -> Iterator[Tensor]:

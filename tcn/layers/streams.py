@@ -141,13 +141,13 @@ class Streams:
             self._advance(chosen, 1)
             return y
         place = Place(int(self._slots[-1]) + 1, self._clock)
-        if place.count == len(x):
+        if place.n_streams == len(x):
             y = self._run(x, condition, place)
-        elif condition or place.count > 2 * len(x):
+        elif condition or place.n_streams > 2 * len(x):
             y = self._run(x, condition, self._place(chosen, len(x)))
         else:
             index = torch.from_numpy(chosen).to(x.device)
-            y = self._run(x.new_zeros(place.count, x.shape[1]).index_copy_(0, index, x), (), place)
+            y = self._run(x.new_zeros(place.n_streams, x.shape[1]).index_copy_(0, index, x), (), place)
             y = y[index]
         self._clock += 1
         return y
