@@ -93,13 +93,13 @@ RECIPES = {
     "mnist-image": Recipe(
         read_mnist,
         lambda: cnn((28, 28, 1)),
-        replace(LONG, epochs=10, batch_size=128),
+        replace(LONG, epochs=6, batch_size=128),
         Augmentation(shift=0.08, zoom=0.1, tilt=8.0),
     ),
     "mnist-steps": Recipe(
         read_mnist,
         pixel_tcn,
-        ImageTrainConfig(epochs=10, batch_size=64, learning_rate=2e-3, schedule="cosine", clip=1.0),
+        ImageTrainConfig(epochs=8, batch_size=64, learning_rate=2e-3, schedule="cosine", clip=1.0),
         is_standardised=True,
     ),
 }
