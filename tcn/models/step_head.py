@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from tcn.models.inputs import NetworkInputs
+from tcn.series.bending import bent
 from tcn.series.references import N_DRAFTS, N_REFERENCES, N_STEP_FEATURES
 
 
@@ -69,7 +70,7 @@ class StepHead(nn.Module):
 
     def forward(self, state: Tensor, inputs: NetworkInputs) -> Tensor:
         step = inputs.step
-        tokens = torch.cat([step.references, torch.asinh(step.drafts), step.steps], dim=-1)
+        tokens = torch.cat([step.references, bent(step.drafts, 8.0), step.steps], dim=-1)
         tokens = self.embed(tokens)
         if self.known is not None and inputs.known is not None:
             tokens = tokens + self.known(inputs.known)

@@ -104,7 +104,7 @@ class Table:
         """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
         import pyarrow.types as is_type
 
-        column = self._column(name)
+        column = self._column(name, decode=False)
         codes, uniques = _encoded(column)
         is_missing = codes < 0
         if is_missing.any():
@@ -141,7 +141,8 @@ class Table:
         rank[-1] = np.nan  # code -1: missing
         return Column(rank[codes], tuple(texts[order].tolist()))
 
-    def _column(self, name: str) -> Any:
+    def _column(self, name: str, *, decode: bool = True) -> Any:
+        """One array; a dictionary of distinct texts, each of them used, may stay one."""
         import pyarrow as pa
         import pyarrow.types as is_type
 
@@ -150,7 +151,7 @@ class Table:
             column = (
                 pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
             )
-        if is_type.is_dictionary(column.type):
+        if is_type.is_dictionary(column.type) and (decode or not _is_plain_dictionary(column)):
             column = column.dictionary_decode()
         if str(column.type) == "string_view":
             column = column.cast(pa.large_string())
@@ -200,13 +201,27 @@ def _is_number(kind: Any) -> bool:
     return any(check(kind) for check in checks)
 
 
+def _is_plain_dictionary(column: Any) -> bool:
+    """Whether the entries are texts, differ from each other, and all occur."""
+    import pyarrow.compute as pc
+    import pyarrow.types as is_type
+
+    names = column.dictionary
+    is_text = is_type.is_string(names.type) or is_type.is_large_string(names.type)
+    if not is_text or names.null_count or pc.count_distinct(names).as_py() < len(names):
+        return False
+    is_used = np.zeros(len(names), bool)
+    is_used[column.indices.drop_null().to_numpy()] = True
+    return bool(is_used.all())
+
+
 def _encoded(column: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """(codes, uniques in order of appearance); missing and blank cells have the code -1."""
     import pyarrow.compute as pc
 
     encoded = column.dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    codes = codes.astype(np.int32, copy=False)
+    indices = encoded.indices.cast("int32")
+    codes = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False)
     uniques = encoded.dictionary.to_numpy(zero_copy_only=False)
     if uniques.dtype != object:
         return codes, uniques

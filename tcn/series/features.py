@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tcn.series.bending import bent
 from tcn.series.scaling import (
     LEVEL_ROWS,
     SPREAD_ROWS,
@@ -16,11 +17,13 @@ from tcn.series.scaling import (
     History,
     Row,
     age_at,
+    columns_at,
     level_between,
     level_window,
     look_up,
     recent_of,
     scale_window,
+    shared_season,
 )
 
 N_FEATURES = 19
@@ -39,7 +42,7 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     stop = length if stop is None else stop
     end = torch.arange(first + 1, stop + 1, device=history.table.device)
     now = history.table[:, :, first + 1 : stop + 1]
-    season = history.season[:, None]
+    season = shared_season(history)[:, None]
     width, scale_width = level_window(season), scale_window(season)
     levels = _levels(history, now, end, width)
     before = look_up(history, SPREAD_ROWS, end - scale_width)
@@ -56,27 +59,15 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     seasonal = (season > 1).double()
     many = seen.clamp_min(1.0)
     differences = [
-        value - loc,
-        newest - previous,
-        value - past[:, 0],
-        value - phase_mean,
-        phase_mean - loc,
-        loc - levels[:, 1],
-        levels[:, 1] - levels[:, 2],
-        loc - recent.past.mean,
+        (value - loc, observed),
+        (newest - previous, age > 1),
+        (value - past[:, 0], has_past[:, 0] * observed),
+        (value - phase_mean, has_phase * observed),
+        (phase_mean - loc, has_phase),
+        (loc - levels[:, 1], age > width),
+        (levels[:, 1] - levels[:, 2], age > 2 * width),
+        (loc - recent.past.mean, None),
     ]
-    is_known = [
-        observed,
-        age > 1,
-        has_past[:, 0] * observed,
-        has_phase * observed,
-        has_phase,
-        age > width,
-        age > 2 * width,
-    ]
-    bent = (torch.stack(differences, dim=1) / scale[:, None]).asinh_()
-    for index, mask in enumerate(is_known):
-        bent[:, index] *= mask
     columns = [
         _log_ratio(scale, (loc + history.centre).abs()) * positive,
         positive,
@@ -84,16 +75,20 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
         recent.window.change / scale,
         torch.log(many) / 4.0 - 1.0,
         torch.log(many / season) / 3.0,
-        (torch.log(season.double()) / 3.0).expand_as(value),
-        seasonal.expand_as(value),
+        torch.log(season.double()) / 3.0,
+        seasonal,
         (seen - before[:, 1]) / torch.minimum(age, scale_width),
         now[:, Row.ZEROS] / many,
     ]
-    table = torch.cat(
-        [bent[:, :1], observed[:, None], bent[:, 1:], torch.stack(columns, dim=1)], dim=1
-    )
-    begun = (seen > 0)[:, None]
-    return (table * begun).clamp_(-_LARGEST, _LARGEST).float()
+    table = torch.empty(len(value), N_FEATURES, stop - first, device=value.device)
+    table[:, 1] = observed
+    rate = scale.reciprocal()
+    for index, (difference, mask) in enumerate(differences):
+        column = bent(difference * rate, _LARGEST)
+        table[:, index + (index > 0)] = column if mask is None else column.mul_(mask)
+    for index, column in enumerate(columns, start=len(differences) + 1):
+        table[:, index] = column
+    return table.mul_((seen > 0)[:, None]).clamp_(-_LARGEST, _LARGEST)
 
 
 def _levels(history: History, now: Tensor, end: Tensor, width: Tensor) -> Tensor:
@@ -112,7 +107,7 @@ def _past_cycles(history: History, end: Tensor, season: Tensor) -> tuple[Tensor,
 
 def _season_strength(history: History, first: int, stop: int) -> tuple[Tensor, Tensor]:
     """Squared difference to a cycle ago and to half a cycle ago, summed over recent points."""
-    season = history.season
+    season = shared_season(history)
     lags = torch.stack([season, season - season // 2], dim=1)[:, :, None]
     end = torch.arange(1, stop + 1, device=season.device)
     values, seen = look_up(history, VALUE_ROWS, end - lags).unbind(1)
@@ -122,7 +117,7 @@ def _season_strength(history: History, first: int, stop: int) -> tuple[Tensor, T
     apart = (season // 6).clamp_min(1)[:, None] * torch.arange(_POINTS, device=season.device)
     points = (end[first:] - apart[:, :, None]).clamp_min_(0).flatten(1)[:, None]
     table = functional.pad(differences, (1, 0))
-    found = table.gather(2, points.expand(-1, 2, -1)).view(len(season), 2, _POINTS, -1)
+    found = columns_at(table, points[:, 0]).view(len(table), 2, _POINTS, -1)
     same, opposite = found.sum(dim=2).unbind(1)
     return same, opposite
 

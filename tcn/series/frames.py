@@ -1,6 +1,8 @@
 """Frames of any kind into panels, and panels and forecasts back into frames."""
 
-from collections.abc import Sequence
+import ctypes
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,10 @@ def to_arrow(frame: Any) -> tuple[Any, str]:
 
     if isinstance(frame, pa.Table):
         return frame, "pyarrow"
+    pandas = sys.modules.get("pandas")
+    is_pandas = pandas is not None and isinstance(frame, pandas.DataFrame)
+    if is_pandas and frame.columns.is_unique:
+        return _table_of(frame.columns, frame.__getitem__, _pandas_to_arrow), "pandas"
     try:
         known = nw.from_native(frame)
     except TypeError as error:
@@ -126,16 +132,50 @@ def to_arrow(frame: Any) -> tuple[Any, str]:
     if isinstance(known, nw.LazyFrame):
         known = known.collect()
     kind = known.implementation.value
+    table = _table_of(known.columns, known.__getitem__, lambda column: column.to_arrow())
+    return table, kind if kind in KINDS else "pandas"
+
+
+def _table_of(
+    names: Iterable[Any], column: Callable[[Any], Any], convert: Callable[[Any], Any]
+) -> Any:
+    """An arrow table of the columns, each converted on its own."""
+    import pyarrow as pa
+
     arrays = {}
-    for name in known.columns:
+    for name in names:
         try:
-            arrays[str(name)] = known[name].to_arrow()
+            arrays[str(name)] = convert(column(name))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise DataError(
                 f"Column {name!r} mixes kinds of values ({str(error).splitlines()[0]}). "
                 f"Convert it to one type first."
             ) from error
-    return pa.table(arrays), kind if kind in KINDS else "pandas"
+    return pa.table(arrays)
+
+
+def _pandas_to_arrow(column: Any) -> Any:
+    """A pandas column as an arrow array; texts repeated row by row as a dictionary."""
+    import pyarrow as pa
+
+    if column.dtype != object or len(column) < 2:
+        return pa.Array.from_pandas(column)
+    values = np.ascontiguousarray(column.to_numpy())
+    starts = _runs(values)
+    texts = values[starts]
+    if 2 * len(starts) > len(values) or not all(type(text) is str for text in texts):
+        return pa.Array.from_pandas(column)
+    encoded = pa.array(texts, pa.large_string()).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    lengths = np.diff(np.append(starts, len(values)))
+    return pa.DictionaryArray.from_arrays(np.repeat(codes, lengths), encoded.dictionary)
+
+
+def _runs(values: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Where runs of one and the same object begin, told by addresses: no value is looked at."""
+    held = (ctypes.c_ssize_t * len(values)).from_address(values.ctypes.data)
+    addresses: NDArray[np.intp] = np.ctypeslib.as_array(held)
+    return np.flatnonzero(np.append(True, addresses[1:] != addresses[:-1]))
 
 
 def panel_to_frame(panel: Panel, kind: str) -> Any:

@@ -138,13 +138,20 @@ class Frequency:
         return 1
 
     def _shift_fixed(self, stamps: Stamps, steps: NDArray[np.int64]) -> Stamps:
-        if steps.size and stamps.size:
+        if steps.size and stamps.size and not self._is_near(stamps, steps):
             reached = stamps.astype(np.float64) + steps * float(self.size)
             if np.abs(reached).max() > np.iinfo(np.int64).max:
                 raise _out_of_range(self.name)
-        moved: Stamps = stamps + (steps * np.int64(self.size)).astype("timedelta64[ns]")
-        _check_range(moved.astype("datetime64[D]"), self.name)
+        moved: Stamps = stamps + (steps * np.int64(self.size)).view("timedelta64[ns]")
+        if moved.size:
+            _check_range(np.array([moved.min(), moved.max()], "datetime64[D]"), self.name)
         return moved
+
+    def _is_near(self, stamps: Stamps, steps: NDArray[np.int64]) -> bool:
+        """Whether no stamp moved by any of the steps can leave 64 bits; looks at extremes alone."""
+        furthest = max(abs(int(steps.min())), abs(int(steps.max()))) * self.size
+        extremes = (int(stamps.min().astype(np.int64)), int(stamps.max().astype(np.int64)))
+        return max(map(abs, extremes)) + furthest <= np.iinfo(np.int64).max
 
     def _shift_days(self, days: Stamps, steps: NDArray[np.int64]) -> Stamps:
         steps = steps * np.int64(self.size)

@@ -21,8 +21,9 @@ def infer_frequency(
     length. Read from the 1,000 longest series. None for whole numbers that step by one.
     """
     codes, times = _longest_series(codes, times)
-    order = np.lexsort((times, codes))
-    codes, times = codes[order], times[order]
+    if not _is_sorted(codes, times):
+        order = np.lexsort((times, codes))
+        codes, times = codes[order], times[order]
     is_inner = (codes[1:] == codes[:-1]) & (times[1:] > times[:-1])
     if not np.issubdtype(times.dtype, np.datetime64):
         return _infer_step((times[1:] - times[:-1])[is_inner])
@@ -99,24 +100,32 @@ def _infer_step(steps: NDArray[np.int64]) -> str | None:
     return None if step == 1 else str(step)
 
 
+def _is_sorted(codes: NDArray[np.integer], times: Times) -> bool:
+    """Whether rows are in the order of series, and of time within each."""
+    is_later = (codes[1:] == codes[:-1]) & (times[1:] >= times[:-1])
+    return bool((is_later | (codes[1:] > codes[:-1])).all())
+
+
 def _candidates(times: Stamps, wall: Stamps, is_inner: NDArray[np.bool_]) -> list[str]:
     """Names by likelihood; a calendar name before a fixed one."""
-    days = wall.astype("datetime64[D]")
     elapsed = (times[1:] - times[:-1])[is_inner].astype(np.int64)
-    on_wall = (wall[1:] - wall[:-1])[is_inner].astype(np.int64)
-    months = days.astype("datetime64[M]").astype(np.int64)
-    in_months = (months[1:] - months[:-1])[is_inner]
+    on_wall = elapsed if wall is times else (wall[1:] - wall[:-1])[is_inner].astype(np.int64)
     candidates: list[str] = []
     for choose in (_most_common, np.min):
-        if choose(on_wall) >= 28 * DAY:
-            candidates += _month_names(days, int(choose(in_months)))
-        if choose(on_wall) % DAY == 0:
-            candidates.append(_day_name(days, int(choose(on_wall)) // DAY))
+        step = int(choose(on_wall))
+        if step >= 28 * DAY:
+            months = wall.astype("datetime64[M]").astype(np.int64)
+            in_months = (months[1:] - months[:-1])[is_inner]
+            candidates += _month_names(wall.astype("datetime64[D]"), int(choose(in_months)))
+        if step % DAY == 0:
+            candidates.append(_day_name(wall.astype("datetime64[D]"), step // DAY))
         candidates.append(_fixed_name(int(choose(elapsed))))
     return list(dict.fromkeys(candidates))
 
 
 def _most_common(values: NDArray[np.int64]) -> np.int64:
+    if values.min() == values.max():
+        return values[0]  # type: ignore[no-any-return]
     unique, counts = np.unique(values, return_counts=True)
     return unique[np.argmax(counts)]  # type: ignore[no-any-return]
 

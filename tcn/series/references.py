@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tcn.series.bending import bent
 from tcn.series.scaling import (
     LEVEL_ROWS,
     VALUE_ROWS,
@@ -87,7 +88,7 @@ def step_inputs(history: History, end: Tensor, steps: Tensor) -> StepInputs:
     ]
     references = torch.cat([near, ratios, torch.stack(others, dim=-1)], dim=-1).float()
     for columns in _BENT:
-        references[..., columns].asinh_().clamp_(-8.0, 8.0)
+        references[..., columns] = bent(references[..., columns], 8.0)
     return StepInputs(
         references,
         torch.stack(drafts, dim=-1).float().clamp_(-30.0, 30.0),

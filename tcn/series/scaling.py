@@ -113,11 +113,22 @@ def read_history(values: Tensor, season: Tensor) -> History:
 def look_up(history: History, rows: slice, end: Tensor) -> Tensor:
     """Rows of the table after the first `end` positions (N, ...), 0 before the start.
 
-    Output (N, rows, ...).
+    end: (N, ...), or (1, ...) for all alike. Output (N, rows, ...).
     """
     table = history.table[:, rows]
-    index = end.clamp_min(0).flatten(1)[:, None].expand(-1, table.shape[1], -1)
-    return table.gather(2, index).view(*table.shape[:2], *end.shape[1:])
+    found = columns_at(table, end.clamp_min(0).flatten(1))
+    return found.view(*table.shape[:2], *end.shape[1:])
+
+
+def columns_at(table: Tensor, index: Tensor) -> Tensor:
+    """Columns `index` (N, K), or (1, K) for all alike, of `table` (N, R, L); output (N, R, K)."""
+    return table.gather(2, index[:, None].expand(*table.shape[:2], -1))
+
+
+def shared_season(history: History) -> Tensor:
+    """The cycles (N,), or (1,) where all windows have the same."""
+    season = history.season
+    return season[:1] if bool((season == season[:1]).all()) else season
 
 
 def age_at(history: History, end: Tensor) -> Tensor:

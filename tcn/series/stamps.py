@@ -67,6 +67,10 @@ def check_range(stamps: NDArray[np.datetime64]) -> Stamps:
 
 def _outside(stamps: NDArray[np.datetime64]) -> NDArray[np.int64]:
     """Where stamps lie that nanoseconds in 64 bits cannot hold."""
+    if stamps.size:
+        first, last = stamps.min().astype("datetime64[D]"), stamps.max().astype("datetime64[D]")
+        if first >= FIRST_DAY and last <= LAST_DAY:
+            return np.empty(0, np.int64)
     days = stamps.astype("datetime64[D]")
     return np.flatnonzero((days < FIRST_DAY) | (days > LAST_DAY))
 

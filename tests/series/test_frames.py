@@ -280,3 +280,33 @@ def test_a_grid_of_nearly_nothing_but_gaps_is_refused():
     stamps = pd.to_datetime(["2020-01-01 00:00:00", "2020-01-01 00:00:01", "2024-01-01 00:00:00"])
     with pytest.raises(DataError, match=r"^Series 'y' would span 126,230,401 steps of 's', nearly"):
         read_frame(pd.DataFrame({"ds": stamps, "y": 1.0}))
+
+
+def test_ids_read_alike_whether_rows_share_their_text_or_not():
+    """A CSV reader repeats one object for equal cells; a dictionary may name more than is used."""
+    shared = long_frame_of(["b"] * 4 + ["a"] * 4)
+    copied = shared.assign(unique_id=["".join(list(name)) for name in shared["unique_id"]])
+    scattered = shared.assign(unique_id=["b", "a"] * 4)
+    categories = shared.assign(
+        unique_id=pd.Categorical(shared["unique_id"], categories=["z", "b", "a"])
+    )
+    twice = pa.DictionaryArray.from_arrays(
+        pa.array([0, 0, 1, 1, 2, 2, 2, 2]), pa.array(["b", "b", "a"])
+    )
+    arrow = pa.table({"unique_id": twice, "ds": shared["ds"], "y": shared["y"]})
+    for frame in (shared, copied, categories, arrow):
+        panel = Panel.from_frame(frame)
+        assert panel.ids.tolist() == ["a", "b"]
+        assert panel.values.tolist() == [4.0, 5.0, 6.0, 7.0, 0.0, 1.0, 2.0, 3.0]
+    assert Panel.from_frame(scattered).lengths.tolist() == [4, 4]
+
+
+def test_a_missing_id_among_shared_texts_is_refused():
+    frame = long_frame_of(["b", "b", None, None, "a", "a", "a", "a"])
+    with pytest.raises(DataError, match=r"Column 'unique_id', row 2: the series id is missing\."):
+        Panel.from_frame(frame)
+
+
+def long_frame_of(ids):
+    days = pd.date_range("2026-01-01", periods=len(ids))
+    return pd.DataFrame({"unique_id": ids, "ds": days, "y": np.arange(float(len(ids)))})
