@@ -99,7 +99,7 @@ RECIPES = {
     "mnist-steps": Recipe(
         read_mnist,
         pixel_tcn,
-        ImageTrainConfig(epochs=8, batch_size=64, learning_rate=2e-3, schedule="cosine", clip=1.0),
+        ImageTrainConfig(epochs=6, batch_size=64, learning_rate=2e-3, schedule="cosine", clip=1.0),
         is_standardised=True,
     ),
 }
