@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from service.engine import Predictor
 from service.errors import Problem, problem_response
-from service.gate import Gate
+from service.gate import FAILED, GatedApp
 from service.logs import access
 from service.routes import (
     classify,
@@ -65,7 +65,7 @@ def create_app(
         load,
         bundled_models() if bundled is None else bundled,
     )
-    app = FastAPI(
+    app = GatedApp(
         title="tcn forecasting service",
         version="1",
         description=DESCRIPTION,
@@ -80,13 +80,14 @@ def create_app(
         app.include_router(router)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    direct = {
+    app.add_exception_handler(Exception, _on_exception)
+    app.metrics = state.metrics
+    app.direct = {
         (method, route.path): route
         for route in forecast.router.routes
         if isinstance(route, RawRoute)
         for method in route.methods or ()
     }
-    app.add_middleware(Gate, metrics=state.metrics, direct=direct)
     _describe_problems(app)
     return app
 
@@ -106,6 +107,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     return problem_response(cast("Problem", error), request.scope["request_id"])
+
+
+async def _on_exception(request: Request, _error: Exception) -> Response:
+    return problem_response(Problem(500, FAILED), request.scope["request_id"])
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -8,13 +8,14 @@ on an idle machine. A chunk that the model refuses is forecast alone, so it fail
 
 import asyncio
 import logging
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,8 @@ class Engine:
         self._observe = observe
         self._collected: list[_Chunk] = []
         self._waiting: deque[_Chunk] = deque()
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # an entry starts one batch
         self._is_closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"engine-{i}", daemon=True)
@@ -102,11 +104,12 @@ class Engine:
 
     def close(self) -> None:
         """Stop the threads after the batch they are in; waiting requests get 503."""
-        with self._wake:
+        with self._lock:
             self._is_closed = True
             waiting = list(self._waiting)
             self._waiting.clear()
-            self._wake.notify_all()
+        for _ in self._threads:
+            self._wake.put(None)
         for chunk in waiting:
             _deliver([(chunk, _closed())])
         for thread in self._threads:
@@ -187,29 +190,30 @@ class Engine:
 
     def _hand_over(self) -> None:
         collected, self._collected = self._collected, []
-        with self._wake:
-            if not self._is_closed:
+        with self._lock:
+            is_closed = self._is_closed
+            if not is_closed:
                 self._waiting.extend(collected)
-                self._wake.notify()
-                return
+        if not is_closed:
+            self._wake.put(None)
+            return
         _resolve([(chunk, _closed()) for chunk in collected])
 
     def _work(self) -> None:
         while True:
-            with self._wake:
-                while not self._waiting and not self._is_closed:
-                    self._wake.wait()
+            self._wake.get()
+            with self._lock:
                 if self._is_closed:
                     return
                 batch = self._take()
-                if self._waiting:
-                    self._wake.notify()
+                is_more = bool(self._waiting)
+            if is_more:
+                self._wake.put(None)
             if batch:
                 self._run(batch)
 
     def _take(self) -> list[_Chunk]:
         """Remove the oldest chunk and those that can run with it; abandoned ones are dropped."""
-        first = self._waiting[0]
         batch: list[_Chunk] = []
         left: deque[_Chunk] = deque()
         size = 0
@@ -217,7 +221,8 @@ class Engine:
             if chunk.answer.cancelled():
                 continue
             count = len(chunk.indices)
-            if chunk.group == first.group and (not batch or size + count <= self.batch_size):
+            is_alike = not batch or chunk.group == batch[0].group
+            if is_alike and (not batch or size + count <= self.batch_size):
                 batch.append(chunk)
                 size += count
             else:
@@ -270,13 +275,22 @@ def _predict_together(batch: list[_Chunk]) -> list[Answer]:
         if len(batch) > 1:
             raise Problem(422, str(error)) from None
         raise _find_culprits(first) from None
+    is_finite = _finite_rows(forecast)
     answers: list[Answer] = []
     begin = 0
     for chunk in batch:
         end = begin + len(chunk.indices)
-        answers.append((chunk, _cut(forecast, begin, end, chunk)))
+        answers.append((chunk, _cut(forecast, begin, end, chunk, is_finite)))
         begin = end
     return answers
+
+
+def _finite_rows(forecast: Forecast) -> NDArray[np.bool_]:
+    """Return which series (N,) have only finite values in their forecast."""
+    mean, quantiles = np.isfinite(forecast.mean), np.isfinite(forecast.quantiles)
+    if mean.all() and quantiles.all():
+        return np.ones(len(mean), np.bool_)
+    return cast("NDArray[np.bool_]", mean.all(axis=1) & quantiles.all(axis=(1, 2)))
 
 
 def run(predictor: Predictor, series: Sequence[SeriesInput], request: ForecastRequest) -> Forecast:
@@ -304,14 +318,17 @@ def _find_culprits(chunk: _Chunk) -> Problem:
     return Problem(422, detail, places)
 
 
-def _cut(forecast: Forecast, begin: int, end: int, chunk: _Chunk) -> Piece | Problem:
+def _cut(
+    forecast: Forecast, begin: int, end: int, chunk: _Chunk, is_finite: NDArray[np.bool_]
+) -> Piece | Problem:
     """Return the rows of one chunk, or say which of its series has no finite forecast."""
-    mean, quantiles = forecast.mean[begin:end], forecast.quantiles[begin:end]
-    is_finite = np.isfinite(mean).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
-    if is_finite.all():
-        return Piece(forecast.times[begin:end], mean, quantiles, forecast.tz)
+    rows = slice(begin, end)
+    if is_finite[rows].all():
+        return Piece(
+            forecast.times[rows], forecast.mean[rows], forecast.quantiles[rows], forecast.tz
+        )
     sentence = "has values too large or too small to forecast. Rescale it."
-    bad = [chunk.indices[row] for row in np.flatnonzero(~is_finite)]
+    bad = [chunk.indices[row] for row in np.flatnonzero(~is_finite[rows])]
     return Problem(
         422,
         f"{pointer('series', bad[0])} {sentence}",

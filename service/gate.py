@@ -11,8 +11,10 @@ import re
 import time
 from collections.abc import Mapping
 
+from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import Problem, problem_response
 from service.logs import access
@@ -24,53 +26,49 @@ logger = logging.getLogger("service.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _PREFIX = f"{os.urandom(6).hex()}-"  # of this process; asking for each request is slow
 _numbers = itertools.count(1)
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+FAILED = "The server failed. The log has the request's id."
 
 
-class Gate:
-    """Wraps the application; nothing that happens inside gets past it as an exception."""
+class GatedApp(FastAPI):
+    """An application behind its gate: nothing that happens inside gets out as an exception.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        metrics: Metrics,
-        direct: Mapping[tuple[str, str], RawRoute],
-    ) -> None:
-        self.app = app
-        self.metrics = metrics
-        self.direct = direct
+    `direct` maps a method and a path to the route that is called without the framework.
+    """
+
+    metrics: Metrics
+    direct: Mapping[tuple[str, str], RawRoute]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         exchange = _Exchange(scope, send)
         self.metrics.in_flight.inc()
         try:
             route = self.direct.get((scope["method"], scope["path"]))
             if route is None:
-                await self.app(scope, receive, exchange.send)
+                await super().__call__(scope, receive, exchange.send)
             else:
-                scope["route"] = route
-                await self._call(route, scope, receive, exchange.send)
+                scope["app"], scope["route"] = self, route
+                await exchange.answer(await _call(route, Request(scope, receive)))
         except Exception as error:
             logger.error(
                 "request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=True
             )
             if not exchange.status:
-                problem = Problem(500, "The server failed. The log has the request's id.")
-                response = problem_response(problem, exchange.request_id)
-                await response(scope, receive, exchange.send)
+                await exchange.answer(problem_response(Problem(500, FAILED), exchange.request_id))
         finally:
             self.metrics.in_flight.dec()
             exchange.end(self.metrics)
 
-    async def _call(self, route: RawRoute, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        try:
-            response = await route.admitted(request)
-        except Problem as problem:
-            response = problem_response(problem, scope["request_id"])
-        await response(scope, receive, send)
+
+async def _call(route: RawRoute, request: Request) -> Response:
+    try:
+        return await route.admitted(request)
+    except Problem as problem:
+        return problem_response(problem, request.scope["request_id"])
 
 
 class _Exchange:
@@ -87,20 +85,27 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [
-                *message.get("headers", ()),
-                (b"x-request-id", self.request_id.encode()),
-                (b"x-content-type-options", b"nosniff"),
-            ]
+            message["headers"] = [*message.get("headers", ()), *self._headers()]
         await self._send(message)
+
+    async def answer(self, response: Response) -> None:
+        """Send a whole answer."""
+        self.status = response.status_code
+        headers = [*response.raw_headers, *self._headers()]
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return (b"x-request-id", self.request_id.encode()), _NO_SNIFFING
 
     def end(self, metrics: Metrics) -> None:
         """Count and log the exchange; a caller that left early has status 499."""
         route, status = route_of(self.scope), self.status or 499
         seconds = time.perf_counter() - self.began
-        metrics.observe_request(self.scope["method"], route, status, seconds)
         method = self.scope["method"]
         known = method if method in METHODS else "other"
+        metrics.observe_request(known, route, status, seconds)
         access.write(self.request_id, known, route, status, seconds)
 
 

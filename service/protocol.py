@@ -1,13 +1,16 @@
 """HTTP/1.1 with deadlines: a connection that is slow to send its head, or sends a huge one, ends.
 
 uvicorn has no limit on the time or the size of a request's head; a few hundred idle sockets would
-stop it. (The deadline of the body is `service.bodies`' own.)
+stop it. (The deadline of the body is `service.bodies`' own.) And it writes the head of an answer
+by itself: here it goes out together with the first piece of the body, in one packet.
 """
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.bodies import HAS_COME
 
 MAX_HEADERS = 200
 
@@ -20,18 +23,22 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._check: asyncio.TimerHandle | None = None
+        self._head_since: float | None = None  # when the head that is awaited began
+        self._answer: _Joined | None = None
         self._is_in_body = False
         self._head_bytes = 0
         self._field_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._start_deadline()
+        self._head_since = self.loop.time()
+        self._check = self.loop.call_later(self.HEADER_TIMEOUT_S, self._check_deadline)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_in_body:
-            self._start_deadline()
+            if self._head_since is None:
+                self._head_since = self.loop.time()
             self._head_bytes += len(data)
             if self._head_bytes > self.MAX_HEADER_BYTES and b"\r\n\r\n" not in data:
                 self._refuse()
@@ -39,6 +46,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().data_received(data)
 
     def on_message_begin(self) -> None:
+        if self._head_since is None:  # of a request that came with the one before
+            self._head_since = self.loop.time()
         self._field_bytes = 0
         super().on_message_begin()
 
@@ -57,27 +66,45 @@ class DeadlineProtocol(HttpToolsProtocol):
             raise ValueError("The head of the request is too large.")
 
     def on_headers_complete(self) -> None:
-        self._stop_deadline()
+        self._head_since = None
         self._is_in_body = True
         self._head_bytes = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
+        self.scope[HAS_COME] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answer = _Joined(cycle, self.transport)
+        cycle.transport = self._answer  # type: ignore[assignment]
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        if self._answer is not None:
+            self._answer.flush()
+        super().on_response_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
+        if self._check is not None:
+            self._check.cancel()
         super().connection_lost(exc)
 
-    def _start_deadline(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(self.HEADER_TIMEOUT_S, self._close)
+    def _check_deadline(self) -> None:
+        """Close when a head took too long; otherwise look again when the next one could have.
 
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        One timer a connection, looked at every `HEADER_TIMEOUT_S`, is exact: a head that began
+        since then gets the rest of its time. A timer a request would cost more than parsing it.
+        """
+        now = self.loop.time()
+        left = self.HEADER_TIMEOUT_S
+        if self._head_since is not None:
+            left += self._head_since - now
+        if left <= 0:
+            self._close()
+        else:
+            self._check = self.loop.call_later(left, self._check_deadline)
 
     def _refuse(self) -> None:
         self.transport.write(
@@ -89,6 +116,39 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class _Joined:
+    """The transport of one answer: holds its head until what follows is written."""
+
+    __slots__ = ("_cycle", "_head", "_is_head_next", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        self._cycle = cycle
+        self._transport = transport
+        self._is_head_next = True
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._is_head_next and self._cycle.response_started:
+            self._is_head_next = False
+            self._head = data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._transport.write(data)  # before the head it is "100 Continue"
+
+    def flush(self) -> None:
+        """Write the head of an answer that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 def deadline_protocol(header_timeout_s: float, max_header_bytes: int) -> type[DeadlineProtocol]:

@@ -7,6 +7,7 @@ refused. The result is a `ForecastRequest` of numpy arrays.
 import datetime
 import re
 import zoneinfo
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -313,9 +314,10 @@ def parse_values(
         got = "nothing" if values is None else kind_of(values)
         report.add(pointer(*where), f"must be a list of numbers, got {got}.")
         return np.empty(0)
+    numbers = _plain_numbers(values)
+    if numbers is not None:
+        return numbers
     kinds = set(map(type, values))
-    if kinds <= _NUMBERS and kinds:
-        return np.array(values, dtype=np.float64)
     if not kinds <= _NUMBERS_OR_NULL:
         _note_wrong_numbers(values, where, report)
         return np.empty(0)
@@ -324,6 +326,20 @@ def parse_values(
     elif kinds == {NoneType} and not may_be_missing:
         report.add(pointer(*where), "has only missing values; at least one number is needed.")
     return np.array(values, dtype=np.float64)
+
+
+def _plain_numbers(values: list[Any]) -> FloatArray | None:
+    """Return a list that holds numbers alone, in one pass; None if it may hold anything else.
+
+    `array` takes numbers and booleans. Those become 0 or 1, so a list without these has none.
+    """
+    try:
+        numbers = np.frombuffer(array("d", values))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if (numbers == numbers.astype(np.bool_)).any() and not set(map(type, values)) <= _NUMBERS:
+        return None
+    return numbers
 
 
 def _note_wrong_numbers(values: list[object], where: tuple[str | int, ...], report: Report) -> None:

@@ -83,6 +83,7 @@ class ModelStore:
         self._broken: dict[str, tuple[Stamp, str]] = {}
         self._aliases: tuple[Stamp, dict[str, str]] = ((), {})
         self._versions: dict[str, tuple[Stamp, list[str]]] = {}
+        self._seen: dict[str, ModelRef] = {}  # in this turn of the event loop
         self._lock = threading.Lock()
 
     def resolve(self, name: str) -> ModelRef:
@@ -91,6 +92,17 @@ class ModelStore:
         ref = self._find(target)
         if ref is None:
             raise unknown_model()
+        return ref
+
+    def resolve_at_once(self, name: str) -> ModelRef:
+        """As `resolve`, looking once for all requests of one turn of the event loop.
+
+        All of them were sent before the look, so none gets an answer older than itself.
+        """
+        ref = self._seen.get(name)
+        if ref is None:
+            asyncio.get_running_loop().call_soon(self._seen.clear)
+            ref = self._seen[name] = self.resolve(name)
         return ref
 
     def _find(self, name: str) -> ModelRef | None:
@@ -155,7 +167,7 @@ class ModelStore:
         return ref, model
 
     async def _get(self, name: str) -> tuple[ModelRef, Model]:
-        ref = self.resolve(name)
+        ref = self.resolve_at_once(name)
         loaded = self._loaded.get(ref.name)
         if loaded is not None and loaded.stamp == ref.stamp:
             return ref, loaded.predictor

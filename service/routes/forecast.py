@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def answer(model: str, wanted: ForecastRequest, pieces: Sequence[Piece]) -> Resp
 
 def forecasts_of(wanted: ForecastRequest, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
     """Return one object per series: id, ds, mean, quantiles by level."""
-    levels = [repr(level) for level in wanted.quantile_levels]
+    levels = _names_of(wanted.quantile_levels)
     return [
         {
             "id": series.id,
@@ -132,3 +133,8 @@ def forecasts_of(wanted: ForecastRequest, pieces: Sequence[Piece]) -> list[dict[
         }
         for series, piece in zip(wanted.series, pieces, strict=True)
     ]
+
+
+@lru_cache(maxsize=64)
+def _names_of(levels: tuple[float, ...]) -> list[str]:
+    return [repr(level) for level in levels]
