@@ -372,10 +372,11 @@ def _group_of(series: SeriesInput) -> Hashable:
 
 def panel_key(series: SeriesInput) -> Hashable:
     """What must be equal for two series to share a panel."""
+    time = (series.freq, series.start.tz, series.start.is_dated)
+    if not (series.past_covariates or series.future_covariates or series.static_covariates):
+        return time
     return (
-        series.freq,
-        series.start.tz,
-        series.start.is_dated,
+        *time,
         _signature(series.past_covariates),
         _signature(series.future_covariates),
         tuple((name, isinstance(v, str)) for name, v in series.static_covariates.items()),

@@ -1,6 +1,7 @@
 """Runs the application with uvicorn: deadlines, draining on SIGTERM, an exit code of 0."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -98,6 +99,8 @@ def _serve_here(
 ) -> None:
     torch.set_num_threads(settings.torch_threads)
     app = make_app(settings)
+    gc.collect()
+    gc.freeze()  # what is imported stays; a look through all of it would stop answers for 0.1 s
     config = uvicorn.Config(
         app,
         http=deadline_protocol(settings.header_timeout_s, settings.max_header_bytes),
