@@ -339,7 +339,7 @@ def _plain_numbers(values: list[Any]) -> FloatArray | None:
         return None
     if (numbers == numbers.astype(np.bool_)).any() and not set(map(type, values)) <= _NUMBERS:
         return None
-    return numbers
+    return numbers if values else None
 
 
 def _note_wrong_numbers(values: list[object], where: tuple[str | int, ...], report: Report) -> None:
