@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from contract import check_streamable
 from torch import nn
 
 from tcn.layers import CausalConv1d
@@ -23,6 +24,20 @@ NETWORKS = {
     "both sides before": [{"type": "conv", "channels": 4}, RESIDUAL, *LAST],
     "stride before": [CAUSAL | {"stride": 2}, RESIDUAL, *LAST],
 }
+
+
+def causal_residual(channels):
+    """The only layer of a network: one residual layer of `channels`."""
+    layers = [RESIDUAL["layers"][0] | {"channels": channels}, {"type": "relu"}]
+    residual = RESIDUAL | {"layers": layers, "activation": "tanh"}
+    network = ImageNetwork(ImageConfig((None, 4), [residual, *LAST]))
+    (layer,) = network.body[0].layers.layers
+    return layer
+
+
+@pytest.mark.parametrize("channels", [4, 6], ids=["plain", "with a shortcut"])
+def test_a_causal_residual_layer_is_streamable(channels):
+    check_streamable(causal_residual(channels), in_channels=4)
 
 
 def whole_and_on_demand(config, shape):
