@@ -2,21 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
 from tcn.checkpoint.replaced import load_stable
-from tcn.config import TCNConfig, WaveNetConfig
+from tcn.config import TCNConfig, WaveNetConfig, require_choice
 from tcn.errors import CheckpointError, ConfigError
 from tcn.forecaster import Forecaster
 from tcn.models import ForecastNetwork, build_network, kind_of
 from tcn.models.calibration import Calibration
 from tcn.series.conditions import Conditions
 
+if TYPE_CHECKING:
+    from tcn.export import Precision
+
 BUNDLED = ("zero",)
+RuntimeName = Literal["torch", "openvino", "onnxruntime"]
 
 _STAMPS = ("created", "version", "parameters")
 
@@ -42,12 +46,25 @@ def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None 
     )
 
 
-def load(path_or_name: Path | str) -> Forecaster:
+def load(
+    path_or_name: Path | str, *, runtime: RuntimeName = "torch", precision: "Precision" = "float32"
+) -> Forecaster:
     """Load a forecaster: the name of a bundled one ("zero"), or a directory that `save` wrote.
 
+    runtime: what computes the network; another one than torch is compiled and compared with torch
+    first, which takes some seconds, and serves windows of the full length that the network reads.
+    precision: "bfloat16" needs the runtime "openvino" and a processor that has it.
+
     A model that is replaced meanwhile is read again. Raises CheckpointError, naming the file or
-    tensor, for anything that is not a whole model. Nothing is ever unpickled.
+    tensor, for anything that is not a whole model, and ConfigError for a runtime that cannot be
+    had. Nothing is ever unpickled.
     """
+    require_choice("runtime", runtime, RuntimeName)
+    if runtime == "torch" and precision != "float32":
+        raise ConfigError(
+            f"precision must be 'float32' in torch, got {precision!r}. "
+            "Take runtime='openvino' for bfloat16."
+        )
     is_bundled = isinstance(path_or_name, str) and path_or_name in BUNDLED
     path = _bundled(str(path_or_name)) if is_bundled else Path(path_or_name)
     if not path.is_dir():
@@ -55,7 +72,12 @@ def load(path_or_name: Path | str) -> Forecaster:
             f"No model at '{path}'. Give the directory of a saved model, or the name of a bundled "
             f"one: {', '.join(BUNDLED)}."
         )
-    return load_stable(path, _load)
+    forecaster = load_stable(path, _load)
+    if runtime == "torch":
+        return forecaster
+    from tcn.export import compile_forecaster
+
+    return compile_forecaster(forecaster, runtime, precision)
 
 
 def _load(path: Path) -> Forecaster:

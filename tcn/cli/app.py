@@ -82,6 +82,7 @@ def forecast(
         Path | None, Option("--plot", help="Picture of the first series: .png, .svg or .pdf.")
     ] = None,
     batch_size: options.BatchSize = 256,
+    jobs: options.Jobs = 1,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -97,6 +98,7 @@ def forecast(
         out=out,
         plot=plot,
         batch_size=batch_size,
+        jobs=jobs,
         as_json=as_json,
         quiet=quiet,
     )
@@ -286,6 +288,13 @@ def export(
             metavar="N",
         ),
     ] = None,
+    streaming: Annotated[
+        bool,
+        Option(
+            "--streaming",
+            help="Write a step that reads one patch, its state as inputs and outputs.",
+        ),
+    ] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -298,6 +307,7 @@ def export(
         out=out,
         context=context,
         horizon=horizon,
+        streaming=streaming,
         as_json=as_json,
         quiet=quiet,
     )

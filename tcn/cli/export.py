@@ -8,14 +8,22 @@ from tcn.cli.console import say, write_json
 from tcn.errors import ConfigError
 from tcn.export import (
     DESCRIPTION_FILE,
-    ONNX_FILE,
-    OPENVINO_FILES,
     ExportFormat,
     export_network,
+    export_step,
+    file_names,
     require_packages,
 )
 
-KNOWN_FILES = {DESCRIPTION_FILE, ONNX_FILE, *OPENVINO_FILES}
+KNOWN_FILES = {
+    DESCRIPTION_FILE,
+    *(
+        file
+        for name in ("forecast", "step")
+        for kind in ("onnx", "openvino")
+        for file in file_names(name, kind)
+    ),
+}
 
 
 def run(
@@ -25,18 +33,25 @@ def run(
     out: Path,
     context: int | None,
     horizon: int | None,
+    streaming: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Export the network of `model`, compare it with torch and write it as the directory `out`."""
+    if streaming and context is not None:
+        raise ConfigError("--streaming reads one patch at a time. Leave --context out.")
     _require_place(out)
     require_packages(export_format)
     forecaster = tcn.load(model)
-    export = export_network(forecaster, export_format, context_length=context, horizon=horizon)
+    if streaming:
+        export = export_step(forecaster, export_format, horizon=horizon)
+    else:
+        export = export_network(forecaster, export_format, context_length=context, horizon=horizon)
     write_directory(out, export.files)
     for name, shape in export.signature.inputs.items():
         say(f"Input {name}: {_text(shape)}", quiet=quiet)
-    say(f"Output {export.signature.output}: {_text(export.signature.output_shape)}", quiet=quiet)
+    for name, shape in export.signature.outputs.items():
+        say(f"Output {name}: {_text(shape)}", quiet=quiet)
     say(f"Largest difference from torch: {export.difference:.1e}", quiet=quiet)
     if as_json:
         files = sorted(export.files)
