@@ -18,6 +18,7 @@ from tcn.images import decode_picture
 
 BATCH_SIZE = 16
 KEYS = frozenset({"model", "images"})
+_NUMBERS = frozenset({int, float})
 
 
 def model_of(value: object) -> str:
@@ -37,6 +38,8 @@ def parse_images(body: Any, settings: Settings) -> tuple[str, NDArray[Any]]:
     name, images = model_of(body.get("model")), body.get("images")
     if not isinstance(images, list) or not images:
         raise Problem(422, f"#/images: must be a list of images, got {kind_of(images)}.")
+    if not _has_only_numbers(images):
+        raise Problem(422, "#/images: every pixel must be a number, or a list of numbers.")
     try:
         array = np.asarray(images)
     except ValueError:
@@ -44,6 +47,19 @@ def parse_images(body: Any, settings: Settings) -> tuple[str, NDArray[Any]]:
     if array.size > settings.max_points:
         raise Problem(422, f"#/images: at most {settings.max_points:,} values are allowed.")
     return name, array
+
+
+def _has_only_numbers(images: list[Any]) -> bool:
+    """Whether nested lists hold numbers alone; text would become an array of any size."""
+    pending = [images]
+    while pending:
+        item = pending.pop()
+        kinds = set(map(type, item))
+        if kinds == {list}:
+            pending.extend(item)
+        elif not kinds <= _NUMBERS:
+            return False
+    return True
 
 
 def decode_upload(data: bytes, classifier: ImageClassifier, settings: Settings) -> NDArray[Any]:

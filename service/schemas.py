@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from types import NoneType
 from typing import Any, cast
 
@@ -152,7 +151,9 @@ def parse_model(value: object, default: str, report: Report) -> str:
 
 
 def parse_int(value: object, name: str, low: int, high: int, report: Report) -> int:
-    """Return a whole number in [low, high]."""
+    """Return a whole number in [low, high]; 12.0 is one."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is int and low <= value <= high:
         return value
     got = "nothing" if value is None else kind_of(value)
@@ -163,7 +164,7 @@ def parse_int(value: object, name: str, low: int, high: int, report: Report) -> 
 
 
 def parse_levels(value: object, most: int, report: Report) -> tuple[float, ...]:
-    """Return ascending quantile levels between 0 and 1."""
+    """Return quantile levels between 0 and 1, sorted: answers name them, so their order is free."""
     if value is None:
         return DEFAULT_QUANTILE_LEVELS
     where = "#/quantile_levels"
@@ -174,9 +175,9 @@ def parse_levels(value: object, most: int, report: Report) -> tuple[float, ...]:
         if type(level) is not float or not 0.0 < level < 1.0:
             report.add(f"{where}/{index}", "must be a number strictly between 0 and 1.")
             return DEFAULT_QUANTILE_LEVELS
-    if any(b <= a for a, b in pairwise(value)):
-        report.add(where, "must ascend without repeats.")
-    return tuple(value)
+    if len(set(value)) != len(value):
+        report.add(where, "must have no level twice.")
+    return tuple(sorted(value))
 
 
 def parse_series_list(
@@ -356,8 +357,10 @@ def parse_start(
     """Return the time of the first value: a whole number, a date or a date and time."""
     if value is None:
         return Start()
-    if type(value) is int and abs(value) <= MAX_START:
-        return Start(value)
+    if type(value) in _NUMBERS and abs(cast("float", value)) <= MAX_START:
+        whole = int(cast("float", value))
+        if whole == value:
+            return Start(whole)
     stamp = _stamp_of(value) if isinstance(value, str) and len(value) <= 40 else None
     if stamp is None or not 1678 <= stamp.year <= 2261:
         report.add(

@@ -322,7 +322,7 @@ class ModelStore:
             _stamp(path / MANIFEST) or (not version and self.versions(head))
         )
         if not exists and name in self.bundled:
-            raise Problem(422, "This model is part of the installation and cannot be deleted.")
+            raise Problem(409, "This model is part of the installation and cannot be deleted.")
         if not exists or not _is_own_directory(self.root / head):
             raise unknown_model()
         return path

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
@@ -44,9 +45,9 @@ class LastValue:
         season_length: int | None = None,
     ) -> Forecast:
         """Return the last value of each series for all steps; `season_length` shifts it."""
-        poisoned = np.flatnonzero(panel.values == POISON)
-        if poisoned.size:
-            row = int(np.searchsorted(panel.offsets, poisoned[0], side="right")) - 1
+        poisoned = panel.values == POISON
+        if poisoned.any():
+            row = int(np.searchsorted(panel.offsets, poisoned.argmax(), side="right")) - 1
             raise DataError(f"Series {str(panel.ids[row])!r} has a value that cannot be forecast.")
         if self.delay_s:
             time.sleep(self.delay_s)
@@ -54,13 +55,12 @@ class LastValue:
         last = _last_observed(panel) + (season_length or 0)
         with np.errstate(over="ignore"):
             spread = np.asarray(quantile_levels) - 0.5
-            mean = np.repeat(last[:, None], steps, axis=1)
-            quantiles = mean[:, :, None] + np.abs(mean)[:, :, None] * spread * 4
+            quantiles = last[:, None] + np.abs(last)[:, None] * spread * 4
         return Forecast(
             ids=panel.ids,
-            times=panel.future_times(steps),
-            mean=mean,
-            quantiles=quantiles,
+            times=_future_times(panel, steps),
+            mean=np.repeat(last[:, None], steps, axis=1),
+            quantiles=np.repeat(quantiles[:, None], steps, axis=1),
             quantile_levels=quantile_levels,
             freq=panel.freq,
             tz=panel.tz,
@@ -68,9 +68,19 @@ class LastValue:
 
 
 def _last_observed(panel: Panel) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    last = panel.values[panel.offsets[1:] - 1]
+    if not np.isnan(last).any():
+        return last
     where = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
     positions = np.maximum.reduceat(where, panel.offsets[:-1])
     return panel.values[positions]
+
+
+def _future_times(panel: Panel, steps: int) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """The stamps after each series; plain steps without the arithmetic of calendars."""
+    if panel.freq is not None:
+        return panel.future_times(steps)
+    return (panel.starts + panel.lengths)[:, None] + np.arange(steps)
 
 
 def load_double(name: str | Path) -> LastValue:

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from service import shapes
 from service.classifying import classify, decode_upload, model_of, parse_images
 from service.errors import Problem
 from service.routing import describe, json_response, new_router
@@ -14,17 +15,19 @@ from service.state import state_of
 router = new_router("read")
 
 PICTURES = ("image/png", "image/jpeg")
+CHANNELS = {"type": "array", "minItems": 1, "items": {"type": "number"}}
+ROW = {"anyOf": [CHANNELS, {"type": "array", "minItems": 1, "items": CHANNELS}]}
 REQUEST_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["model", "images"],
     "additionalProperties": False,
     "properties": {
-        "model": {"type": "string", "description": "An image model listed by GET /v1/models."},
+        "model": shapes.MODEL | {"description": "An image model listed by GET /v1/models."},
         "images": {
             "type": "array",
             "minItems": 1,
             "description": "Rows of pixels from 0 to 255, each a number or a list of channels.",
-            "items": {"type": "array"},
+            "items": {"type": "array", "minItems": 1, "items": ROW},
         },
     },
 }
@@ -58,7 +61,7 @@ ANSWER_SCHEMA: dict[str, Any] = {
         body_types=("application/json", *PICTURES),
         answer=ANSWER_SCHEMA,
         example={"model": "digits", "images": [[[0, 255], [255, 0]]]},
-        parameters={"model": ("query", {"type": "string"})},
+        parameters={"model": ("query", shapes.MODEL)},
         errors=(404,),
     ),
 )

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Request
 from starlette.responses import Response
 
+from service import shapes
 from service.engine import Piece
 from service.routing import describe, json_response, new_router
 from service.schemas import ForecastRequest, parse_forecast
@@ -18,54 +19,6 @@ from service.state import state_of
 router = new_router("read")
 
 LARGE_ANSWER = 20_000  # values; larger answers are written in a thread
-NUMBERS = {"type": "array", "items": {"type": ["number", "null"]}}
-COLUMNS = {"type": "object", "additionalProperties": {"type": "array"}}
-
-SERIES_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["y"],
-    "additionalProperties": False,
-    "properties": {
-        "id": {"type": "string", "minLength": 1, "description": "Comes back in the answer."},
-        "y": NUMBERS | {"minItems": 1, "description": "Values in time order; null is missing."},
-        "start": {
-            "type": ["integer", "string"],
-            "description": "Time of the first value: a whole number, or ISO 8601 (needs freq).",
-        },
-        "freq": {"type": "string", "description": "Such as min, 15min, h, D, B, W, MS, QS, YS."},
-        "tz": {"type": "string", "description": "Zone of the stamps, such as Europe/Berlin."},
-        "past_covariates": COLUMNS | {"description": "One value per value of y."},
-        "future_covariates": COLUMNS | {"description": "And for the horizon."},
-        "static_covariates": {"type": "object"},
-    },
-}
-
-REQUEST_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["series", "horizon"],
-    "additionalProperties": False,
-    "properties": {
-        "series": {
-            "type": "array",
-            "minItems": 1,
-            "description": "One series as numbers, or many as objects or lists.",
-            "items": {"anyOf": [{"type": ["number", "null"]}, NUMBERS, SERIES_SCHEMA]},
-        },
-        "horizon": {"type": "integer", "minimum": 1, "maximum": 10000},
-        "quantile_levels": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 99,
-            "items": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        },
-        "model": {"type": "string", "description": "A name listed by GET /v1/models."},
-        "season_length": {"type": "integer", "minimum": 1, "maximum": 10000},
-        "freq": SERIES_SCHEMA["properties"]["freq"],
-        "start": SERIES_SCHEMA["properties"]["start"],
-        "tz": SERIES_SCHEMA["properties"]["tz"],
-    },
-}
-
 ANSWER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["model", "forecasts"],
@@ -97,7 +50,7 @@ EXAMPLE = {"series": [112, 118, 132, 129, 121, 135, 148, 148, 136, 119], "horizo
     "/v1/forecast",
     **describe(
         "Forecast one series or many",
-        body=REQUEST_SCHEMA,
+        body=shapes.REQUEST,
         answer=ANSWER_SCHEMA,
         example=EXAMPLE,
         errors=(404,),

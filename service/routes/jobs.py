@@ -13,11 +13,11 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response, StreamingResponse
 
+from service import shapes
 from service.access import owner_filter, owner_of
 from service.bodies import INLINE_BYTES, loads
 from service.errors import Problem, Report, kind_of
 from service.jobs import Job, new_id
-from service.routes.forecast import SERIES_SCHEMA
 from service.routing import describe, json_response, new_router
 from service.runner import job_directory
 from service.schemas import refuse_unknown
@@ -59,17 +59,18 @@ TRAIN_SCHEMA: dict[str, Any] = {
     "required": ["name", "horizon", "series"],
     "additionalProperties": False,
     "properties": {
-        "name": {"type": "string", "description": "Name of the model to make."},
-        "version": {"type": "string", "description": "Its version; the next number if absent."},
-        "horizon": {"type": "integer", "minimum": 1, "maximum": 10000},
-        "series": {"type": "array", "minItems": 1, "items": SERIES_SCHEMA},
-        "start": {"type": ["string", "null"], "description": "Model to begin with, or null."},
+        "name": shapes.NAME | {"description": "Name of the model to make."},
+        "version": shapes.NAME | {"description": "Its version; the next number if absent."},
+        "horizon": shapes.HORIZON,
+        "series": {"anyOf": [shapes.VALUES, shapes.MANY_SERIES]},
+        "start": shapes.MODEL
+        | {"type": ["string", "null"], "description": "Model to begin with, or null."},
         "kind": {"enum": ["tcn", "wavenet"]},
         "network": {"type": "object", "description": "Fields of TCNConfig."},
         "train": {"type": "object", "description": "Fields of TrainConfig."},
-        "season_length": {"type": "integer", "minimum": 1},
-        "freq": {"type": "string"},
-        "tz": {"type": "string"},
+        "season_length": shapes.SEASON_LENGTH,
+        "freq": shapes.FREQ,
+        "tz": shapes.TZ,
     },
 }
 

@@ -15,22 +15,22 @@ from service.judging import (
     run_anomalies,
     run_backtest,
 )
-from service.routes.forecast import REQUEST_SCHEMA
 from service.routing import describe, json_response, new_router
 from service.settings import Settings
+from service.shapes import REQUEST
 from service.state import state_of
 
 router = new_router("read")
 
-FIELDS = REQUEST_SCHEMA["properties"]
-BACKTEST_SCHEMA = REQUEST_SCHEMA | {
+FIELDS = REQUEST["properties"]
+BACKTEST_SCHEMA = REQUEST | {
     "properties": FIELDS
     | {
         "n_windows": {"type": "integer", "minimum": 1, "maximum": 1000},
         "step_size": {"type": "integer", "minimum": 1, "maximum": 10000},
     }
 }
-ANOMALIES_SCHEMA = REQUEST_SCHEMA | {
+ANOMALIES_SCHEMA = REQUEST | {
     "required": ["series"],
     "properties": {key: value for key, value in FIELDS.items() if key != "quantile_levels"}
     | {

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from service import shapes
 from service.errors import Problem, kind_of
 from service.routing import describe, json_response, new_router
 from service.state import state_of
@@ -108,7 +109,7 @@ async def delete_model(request: Request) -> Response:
             "type": "object",
             "required": ["model"],
             "additionalProperties": False,
-            "properties": {"model": {"type": "string"}},
+            "properties": {"model": shapes.MODEL},
         },
         example={"model": "sales/2"},
         answer={"type": "object"},

@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from service import shapes
 from service.access import owner_filter, owner_of
 from service.engine import Piece, Predictor
 from service.errors import Problem, Report, kind_of
-from service.routes.forecast import ANSWER_SCHEMA, EXAMPLE, REQUEST_SCHEMA, forecasts_of
+from service.routes.forecast import ANSWER_SCHEMA, EXAMPLE, forecasts_of
 from service.routing import describe, json_response, new_router
 from service.schemas import (
     ForecastRequest,
@@ -29,7 +30,6 @@ MAX_PUSHES = 10_000
 _PUSH_KEYS = frozenset({"values", "horizon", "quantile_levels"})
 _ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 STREAM_PARAMETER = {"stream_id": ("path", _ID)}
-VALUES = {"type": "array", "minItems": 1, "description": "One per series, or a list per series."}
 STREAM_SCHEMA = {
     "type": "object",
     "properties": {"id": {"type": "string"}, **ANSWER_SCHEMA["properties"]},
@@ -40,7 +40,7 @@ STREAM_SCHEMA = {
     "/v1/streams",
     **describe(
         "Open a stream",
-        body=REQUEST_SCHEMA,
+        body=shapes.REQUEST,
         example=EXAMPLE,
         answer=STREAM_SCHEMA,
         errors=(404,),
@@ -68,17 +68,7 @@ async def create(request: Request) -> Response:
     "/v1/streams/{stream_id}/push",
     **describe(
         "Push new values and get a forecast",
-        body={
-            "type": "object",
-            "required": ["values"],
-            "additionalProperties": False,
-            "properties": {
-                "values": VALUES,
-                "horizon": {"type": ["integer", "null"], "minimum": 0, "maximum": 10000},
-                "quantile_levels": REQUEST_SCHEMA["properties"]["quantile_levels"]
-                | {"type": ["array", "null"]},
-            },
-        },
+        body=shapes.PUSH,
         example={"values": [104]},
         answer=STREAM_SCHEMA,
         parameters=STREAM_PARAMETER,
@@ -140,7 +130,11 @@ def _parse_push(
                     "items": {
                         "type": "object",
                         "required": ["id", "values"],
-                        "properties": {"id": {"type": "string"}, "values": VALUES},
+                        "additionalProperties": False,
+                        "properties": {
+                            "id": {"type": "string"},
+                            "values": {"type": "array", "minItems": 1},
+                        },
                     },
                 }
             },

@@ -84,7 +84,7 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         ({"series": [{"y": [1], "why": 1}]}, "#/series/0", "unknown field 'why'"),
         ({"why": 1}, "#", "unknown field 'why'. Known fields: freq, horizon"),
         ({"quantile_levels": []}, "#/quantile_levels", "1 to 99"),
-        ({"quantile_levels": [0.5, 0.5]}, "#/quantile_levels", "ascend"),
+        ({"quantile_levels": [0.5, 0.5]}, "#/quantile_levels", "twice"),
         ({"quantile_levels": [0.1, 1.0]}, "#/quantile_levels/1", "strictly between"),
         ({"quantile_levels": [0]}, "#/quantile_levels/0", "strictly between"),
         ({"season_length": 0}, "#/season_length", "from 1 to 10,000"),
