@@ -1,5 +1,6 @@
 """ImageClassifier: a network, its config and names of classes. It never trains."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import Tensor
 from tcn.errors import ConfigError
 from tcn.images import checked_images
 from tcn.models.image import ImageConfig, ImageNetwork, network_inputs
+
+MAX_POSITIONS = 2**18  # in a batch, so that memory does not grow with the images
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +71,18 @@ class ImageClassifier:
         return Classification(probabilities, logits.argmax(dim=1).numpy(), self.class_names)
 
     def logits(self, images: ArrayLike, *, batch_size: int = 256) -> Tensor:
-        """Scores (N, K) before the softmax, for images as `predict` takes them."""
+        """Scores (N, K) before the softmax, for images as `predict` takes them.
+
+        Large images go in smaller batches than asked for.
+        """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
         pictures = checked_images(images)
+        positions = math.prod(pictures.shape[1:-1])
+        size = min(batch_size, max(MAX_POSITIONS // positions, 1))
         with torch.inference_mode():
             parts = [
-                self.network.logits(network_inputs(self.config, pictures[i : i + batch_size]))
-                for i in range(0, len(pictures), batch_size)
+                self.network.logits(network_inputs(self.config, pictures[i : i + size]))
+                for i in range(0, len(pictures), size)
             ]
         return torch.cat(parts)
