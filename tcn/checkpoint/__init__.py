@@ -8,6 +8,7 @@ from tcn.checkpoint.directory import (
     write_checkpoint,
 )
 from tcn.checkpoint.forecasters import BUNDLED, load, save
+from tcn.checkpoint.generators import load_generator, save_generator
 from tcn.checkpoint.header import TensorSpec
 from tcn.checkpoint.state import load_state, save_state
 
@@ -18,10 +19,12 @@ __all__ = [
     "TensorSpec",
     "load",
     "load_classifier",
+    "load_generator",
     "load_state",
     "read_checkpoint",
     "save",
     "save_classifier",
+    "save_generator",
     "save_state",
     "write_checkpoint",
 ]

@@ -10,12 +10,14 @@ from tcn.errors import ConfigError
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.image import ImageConfig, ImageNetwork
 from tcn.models.inputs import NetworkInputs
+from tcn.models.waveform import WaveformConfig, WaveformNetwork
 
 CONFIGS: dict[str, type[TCNConfig] | type[WaveNetConfig]] = {
     "tcn": TCNConfig,
     "wavenet": WaveNetConfig,
 }
 IMAGE = "image"
+WAVEFORM = "waveform"
 
 
 def kind_of(config: Config) -> str:
@@ -25,6 +27,8 @@ def kind_of(config: Config) -> str:
             return kind
     if isinstance(config, ImageConfig):
         return IMAGE
+    if isinstance(config, WaveformConfig):
+        return WAVEFORM
     raise ConfigError(f"No network is built from a {type(config).__name__}.")
 
 
@@ -33,8 +37,11 @@ def build_network(kind: str, config: Mapping[str, Any]) -> tuple[Config, nn.Modu
     if kind == IMAGE:
         image_config = ImageConfig.from_dict(config)
         return image_config, ImageNetwork(image_config)
+    if kind == WAVEFORM:
+        waveform_config = WaveformConfig.from_dict(config)
+        return waveform_config, WaveformNetwork(waveform_config)
     if kind not in CONFIGS:
-        known = ", ".join([*CONFIGS, IMAGE])
+        known = ", ".join([*CONFIGS, IMAGE, WAVEFORM])
         raise ConfigError(f"Unknown kind of network {kind!r}. Known: {known}.")
     built = CONFIGS[kind].from_dict(config)
     return built, ForecastNetwork(built)
@@ -43,10 +50,13 @@ def build_network(kind: str, config: Mapping[str, Any]) -> tuple[Config, nn.Modu
 __all__ = [
     "CONFIGS",
     "IMAGE",
+    "WAVEFORM",
     "ForecastNetwork",
     "ImageConfig",
     "ImageNetwork",
     "NetworkInputs",
+    "WaveformConfig",
+    "WaveformNetwork",
     "build_network",
     "kind_of",
 ]

@@ -7,15 +7,17 @@ from torch import Tensor, nn
 
 from tcn.layers import CausalConv1d, Condition, Demand, GatedStack, StreamLayer
 from tcn.layers.gated import UNCONDITIONED
+from tcn.layers.points import Memory, PointFunction, Rows, Tick
 
 
 class GatedEncoder(StreamLayer[tuple[Tensor, ...]]):
     r"""Patches to states: project(relu(sum of skips / sqrt(number of blocks))).
 
-    Static covariates enter every gate; their weights are zero at the start, so that a network that
-    is given new ones computes at first what it did without them.
+    Conditions enter every gate; their weights are zero at the start, so that a network that is
+    given new ones computes at first what it did without them.
 
-    Shape: x (N, channels, L), condition.constant (N, n_static), output (N, channels, L).
+    Shape: x (N, channels, L), condition.constant (N, n_static), condition.steps (N, n_steps, L),
+    output (N, channels, L).
     Source: van den Oord et al. 2016, WaveNet, sections 2.4 and 2.5 (arXiv:1609.03499).
     """
 
@@ -27,6 +29,7 @@ class GatedEncoder(StreamLayer[tuple[Tensor, ...]]):
         dilations: Sequence[int],
         *,
         n_static: int = 0,
+        n_steps: int = 0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -37,14 +40,16 @@ class GatedEncoder(StreamLayer[tuple[Tensor, ...]]):
             dilations=dilations,
             kernel_size=kernel_size,
             global_channels=n_static,
+            step_channels=n_steps,
             dropout=dropout,
         )
         self.project = CausalConv1d(skip_channels, channels, kernel_size=1)
         self.share = len(dilations) ** -0.5
         self.receptive_field = self.stack.receptive_field
         for block in self.stack.blocks:
-            if block.constant is not None:
-                nn.init.zeros_(block.constant.weight)
+            for projection in (block.constant, block.steps):
+                if projection is not None:
+                    nn.init.zeros_(projection.weight)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         return self.stack.initial_state(batch_size)
@@ -60,6 +65,17 @@ class GatedEncoder(StreamLayer[tuple[Tensor, ...]]):
 
     def at(self, x: Tensor, demand: Demand, condition: Condition = UNCONDITIONED) -> Tensor:
         return self._mix(self.stack.at(x, demand, condition))
+
+    def point(self, memory: Memory) -> PointFunction:
+        stack, project = self.stack.point(memory), self.project.rowwise()
+        share = self.share
+
+        def run(rows: Rows, tick: Tick) -> Rows:
+            skips = stack(rows, tick)
+            skips *= share
+            return project(tick.relu(skips), tick)
+
+        return run
 
     def _mix(self, skips: Tensor) -> Tensor:
         mixed: Tensor = self.project(torch.relu(self.share * skips))
