@@ -196,6 +196,8 @@ class CausalConv1d(StreamLayer[Tensor]):
         if x.shape[-1] <= (self.kernel_size - 1) * dilation:
             return x.new_zeros(x.shape[0], self.out_channels, 0)
         weight = self.effective_weight()
+        if self.in_channels == 1 and x.shape[0] * x.shape[-1] >= LARGEST_PRODUCT:
+            return self._of_one_channel(x, weight, dilation, stride)
         if not is_channels_last(x):
             return functional.conv1d(x, weight, self.bias, stride, 0, dilation, self.groups)
         rows = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -203,3 +205,14 @@ class CausalConv1d(StreamLayer[Tensor]):
             x.unsqueeze(2), rows, self.bias, (1, stride), 0, (1, dilation), self.groups
         )
         return image.squeeze(2)
+
+    def _of_one_channel(self, x: Tensor, weight: Tensor, dilation: int, stride: int) -> Tensor:
+        """The taps side by side, times a matrix: channels last, as the layers above are fastest."""
+        reach = (self.kernel_size - 1) * dilation
+        series = x[:, 0]
+        taps = [
+            series[:, first : series.shape[1] - reach + first : stride]
+            for first in range(0, reach + 1, dilation)
+        ]
+        rows = functional.linear(torch.stack(taps, dim=2), weight[:, 0], self.bias)
+        return rows.transpose(1, 2)

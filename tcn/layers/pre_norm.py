@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tcn.errors import ConfigError
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
+from tcn.layers.fork import fork
 from tcn.layers.norms import LayerNorm, RMSNorm
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import (
@@ -16,7 +17,6 @@ from tcn.layers.stream import (
     PointwiseLayer,
     RowsFunction,
     StreamLayer,
-    pick,
     picked,
 )
 
@@ -66,8 +66,9 @@ class PreNormBlock(StreamLayer[Tensor]):
         return self.conv.needs(demand)
 
     def at(self, x: Tensor, demand: Demand) -> Tensor:
+        x, shortcut = fork(x, picked(self.needs(demand), demand))
         hidden = self.conv.at(self.norm.transform(x), demand)
-        return pick(x, self.needs(demand), demand) + self._update(hidden)
+        return shortcut + self._update(hidden)
 
     def prepare(self) -> Callable[[Demand], RowsFunction]:
         norms, convs = self.norm.prepare(), self.conv.prepare()

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
+from tcn.layers.fork import fork
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
-from tcn.layers.stream import Demand, StreamLayer, pick
+from tcn.layers.stream import Demand, StreamLayer, picked
 
 
 class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
@@ -60,9 +61,10 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
 
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         between = self.second.needs(demand)
+        x, shortcut = fork(x, picked(self.first.needs(between), demand))
         hidden = self._activate(self.first.at(x, between))
         hidden = self.second.at(hidden, demand)
-        return self._output(pick(x, self.first.needs(between), demand), hidden)
+        return self._output(shortcut, hidden)
 
     def point(self, memory: Memory) -> PointFunction:
         first, second = self.first.point(memory), self.second.point(memory)
