@@ -1,6 +1,7 @@
 """`tcn forecast`: read, predict piece by piece, write."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import tcn
@@ -9,9 +10,9 @@ from tcn.cli.console import progress, say
 from tcn.cli.data import read_pieces, require_file
 from tcn.cli.writers import forecast_writer, require_known_suffix
 from tcn.forecaster import Forecaster
-from tcn.series import Panel
+from tcn.series import Forecast, Panel
 
-SERIES_PER_CALL = 4096
+SERIES_PER_CALL = 1024
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
     out: Path | None,
     plot: Path | None,
     batch_size: int,
+    jobs: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -42,15 +44,12 @@ def run(
         forecast_writer(out, model, as_json=as_json) as writer,
         progress("Forecast", n_series, quiet=quiet) as advance,
     ):
-        for number, panel in enumerate(panels):
-            if number == 0:
-                say(panel.source.describe(), quiet=quiet)
-                _tell_unused(columns, forecaster, quiet=quiet)
-            for piece in _in_calls(panel):
-                forecast = forecaster.predict(piece, horizon, levels, batch_size=batch_size)
-                writer.write(forecast)
-                shown = shown or (piece, forecast)
-                advance(len(piece))
+        pieces = _in_calls(panels, columns, forecaster, quiet=quiet)
+        results = _forecasts(pieces, Request(model, horizon, levels, batch_size), forecaster, jobs)
+        for piece, forecast in results:
+            writer.write(forecast)
+            shown = shown or (piece, forecast)
+            advance(len(piece))
     if plot is not None and shown is not None:
         from tcn.cli.plot import plot_forecast
 
@@ -58,6 +57,20 @@ def run(
         say(f"Plot: {plot}", quiet=quiet)
     if out is not None:
         say(f"Forecasts: {out}", quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of every panel."""
+
+    model: str
+    horizon: int
+    levels: tuple[float, ...]
+    batch_size: int
+
+    def of(self, forecaster: Forecaster, panel: Panel) -> Forecast:
+        """Forecast one panel."""
+        return forecaster.predict(panel, self.horizon, self.levels, batch_size=self.batch_size)
 
 
 def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> None:
@@ -73,10 +86,27 @@ def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> No
         )
 
 
-def _in_calls(panel: Panel) -> Iterator[Panel]:
-    """Cut a panel into parts that give the progress display something to count."""
-    if len(panel) <= SERIES_PER_CALL:
-        yield panel
-        return
-    for first in range(0, len(panel), SERIES_PER_CALL):
-        yield panel.take(range(first, min(first + SERIES_PER_CALL, len(panel))))
+def _in_calls(
+    panels: Iterator[Panel], columns: Columns, forecaster: Forecaster, *, quiet: bool
+) -> Iterator[Panel]:
+    """Cut panels into parts that give the progress display, or several processes, their work."""
+    for number, panel in enumerate(panels):
+        if number == 0:
+            say(panel.source.describe(), quiet=quiet)
+            _tell_unused(columns, forecaster, quiet=quiet)
+        if len(panel) <= SERIES_PER_CALL:
+            yield panel
+            continue
+        for first in range(0, len(panel), SERIES_PER_CALL):
+            yield panel.take(range(first, min(first + SERIES_PER_CALL, len(panel))))
+
+
+def _forecasts(
+    pieces: Iterator[Panel], request: Request, forecaster: Forecaster, jobs: int
+) -> Iterator[tuple[Panel, Forecast]]:
+    """Each piece with its forecast, in order; the pieces are the same for any number of jobs."""
+    if jobs == 1:
+        return ((piece, request.of(forecaster, piece)) for piece in pieces)
+    from tcn.cli.jobs import in_order
+
+    return in_order(request, pieces, jobs)

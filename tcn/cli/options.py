@@ -10,6 +10,7 @@ from tcn.config import MAX_HORIZON, require_quantile_levels
 from tcn.errors import ConfigError
 
 MAX_BATCH_SIZE = 65_536
+MAX_JOBS = 256
 
 
 def whole_number(low: int, high: int) -> Callable[[str | int], int]:
@@ -75,6 +76,15 @@ BatchSize = Annotated[
         "--batch-size",
         help="Series computed together.",
         parser=whole_number(1, MAX_BATCH_SIZE),
+        metavar="N",
+    ),
+]
+Jobs = Annotated[
+    int,
+    Option(
+        "--jobs",
+        help="Processes that compute, one core each.",
+        parser=whole_number(1, MAX_JOBS),
         metavar="N",
     ),
 ]
