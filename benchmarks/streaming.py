@@ -176,12 +176,13 @@ def last_step(rounds: int) -> dict[str, Any]:
     own = own_network().eval()
     peer = peer_network(own).eval()
     x = torch.randn(BATCH, CHANNELS, LENGTH)
-    rows = channels_last(x)
+    rows, half = channels_last(x), copy.deepcopy(own).bfloat16()
     calls: dict[str, Callable[[], Tensor]] = {
         "everything, eager": lambda: own(x)[..., -1:],
         f"everything, {PEER}": lambda: peer(x)[..., -1:],
         "on demand, float32": lambda: own.last(rows),
-        "on demand, bfloat16": lambda: _in_bfloat16(lambda: own.last(rows)),
+        "on demand, bfloat16 autocast": lambda: _in_bfloat16(lambda: own.last(rows)),
+        "on demand, bfloat16": lambda: half.last(rows.bfloat16()).float(),
     }
     calls = {name: _in_inference_mode(call) for name, call in calls.items()}
     calls |= _compiled(own, x)
@@ -226,15 +227,16 @@ def training_step(rounds: int) -> dict[str, Any]:
     own, normed = own_network(), own_network(weight_norm=True)
     peer, peer_normed = peer_network(own), peer_network(normed, weight_norm=True)
     x = torch.randn(BATCH, CHANNELS, LENGTH)
-    rows = channels_last(x)
+    rows, half = channels_last(x), channels_last(x).bfloat16()
     calls: dict[str, Call] = {
         PEER: lambda: _train(peer, x),
         "float32": lambda: _train(own, rows),
-        "bfloat16": lambda: _in_bfloat16(lambda: _train(own, rows)),
+        "bfloat16": lambda: _in_bfloat16(lambda: _train(own, half)),
+        "bfloat16, input in float32": lambda: _in_bfloat16(lambda: _train(own, rows)),
         f"{PEER}, bfloat16": lambda: _in_bfloat16(lambda: _train(peer, x)),
         f"{PEER}, weight norm": lambda: _train(peer_normed, x),
         "float32, weight norm": lambda: _train(normed, rows),
-        "bfloat16, weight norm": lambda: _in_bfloat16(lambda: _train(normed, rows)),
+        "bfloat16, weight norm": lambda: _in_bfloat16(lambda: _train(normed, half)),
     }
     _require_equal_gradients(own, peer, x, rows)
     results = race(calls, rounds=max(rounds // 2, 4), turn_ms=1.0, warm_up=1)

@@ -1,6 +1,8 @@
 """Streams: memory that is moved on in place, slots, states as values. The laws are the contract."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,3 +167,23 @@ def test_a_layer_without_weights_takes_the_numbers_as_they_are():
     streams = Streams(Activation(nn.ReLU()), 2)
     x = torch.randn(2, 3, 1, dtype=torch.float64)
     assert torch.equal(streams.push(x), x.relu())
+
+
+def test_the_page_on_streaming_runs():
+    page = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 2
+    exec("\n".join(blocks), {})
+
+
+def test_two_thousand_more_positions_change_neither_the_numbers_nor_the_memory():
+    layer = stack(2, (1, 3))
+    streams, x = Streams(layer), torch.randn(1, 2, 40)
+    first = [streams.push(x[..., t : t + 1]) for t in range(40)]
+    sizes = [cell.memory.numel() for cell in streams._memory]
+    for t in range(2000):
+        streams.push(x[..., t % 40 : t % 40 + 1])
+    again = [streams.push(x[..., t : t + 1]) for t in range(40)]
+    late = layer.receptive_field - 1
+    torch.testing.assert_close(again[late:], first[late:], rtol=0.0, atol=0.0)
+    assert [cell.memory.numel() for cell in streams._memory] == sizes
