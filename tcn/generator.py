@@ -183,7 +183,8 @@ def bits_between(
 
 def _push(streams: Streams, x: Tensor, told: Condition) -> Floats:
     """Raw outputs (N, n_raw) after the last of new inputs x (N, 1, L)."""
-    raw: Floats = streams.push(x, told)[:, :, -1].numpy()
+    is_told = told.constant is not None or told.steps is not None
+    raw: Floats = streams.push(x, *([told] if is_told else []))[:, :, -1].numpy()
     return raw
 
 

@@ -179,7 +179,8 @@ def _choose(logits: Array, uniform: Array, temperature: float) -> NDArray[np.int
     """One column for each row of logits (N, K), by the inverse of the cumulative distribution."""
     if temperature == 0.0:
         return np.asarray(np.argmax(logits, axis=1))
-    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    scores = logits if temperature == 1.0 else logits / temperature
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     cumulative = np.cumsum(weights, axis=1, dtype=np.float64)
     wanted = uniform * cumulative[:, -1]
     passed = (cumulative <= wanted[:, None]).sum(axis=1)
