@@ -11,10 +11,10 @@ from service.engine import Predictor, panel_key, to_panel
 from service.errors import Problem, Report
 from service.schemas import ForecastRequest, parse_forecast, parse_int
 from service.settings import Settings
-from service.stamps import stamps
 from tcn.errors import TcnError
 from tcn.evaluation import BacktestResult, backtest
 from tcn.series import Forecast, Panel
+from tcn.series.iso import iso_stamps
 
 MAX_WINDOWS = 1000
 DEFAULT_LEVEL = 0.99
@@ -104,7 +104,7 @@ def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[st
     panel = _panel(asked)
     result = _run(predictor, asked, panel, (tail, 0.5, 1.0 - tail), ())
     first = {
-        str(key): stamps(times, panel.tz, panel.freq)[0]
+        str(key): iso_stamps(times, panel.tz, panel.freq)[0]
         for key, times in zip(panel.ids, _detection_starts(panel, asked.length), strict=True)
     }
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -190,8 +190,8 @@ def _window_rows(forecast: Forecast, window: Any) -> list[dict[str, Any]]:
     return [
         {
             "id": str(forecast.ids[i]),
-            "cutoff": stamps(cutoffs[i : i + 1], forecast.tz, forecast.freq)[0],
-            "ds": stamps(forecast.times[i], forecast.tz, forecast.freq),
+            "cutoff": iso_stamps(cutoffs[i : i + 1], forecast.tz, forecast.freq)[0],
+            "ds": iso_stamps(forecast.times[i], forecast.tz, forecast.freq),
             "y": window.actual[i],
             "mean": forecast.mean[i],
             "quantiles": {

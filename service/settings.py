@@ -16,6 +16,7 @@ from tcn.errors import ConfigError
 
 PREFIX = "TCN_"
 MIB = 2**20
+OTHERS = frozenset({"TCN_DATA"})  # variables of the benchmarks, which may be set everywhere
 LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -145,7 +146,8 @@ class Settings(BaseSettings):
         """Read the `TCN_` variables; `overrides` (the command line) win. Raises `ConfigError`."""
         for key in environ:
             name = key.removeprefix(PREFIX).lower()
-            if key.startswith(PREFIX) and name not in cls.model_fields:
+            is_ours = key.startswith(PREFIX) and key not in OTHERS
+            if is_ours and name not in cls.model_fields:
                 raise ConfigError(
                     f"Unknown setting {key}. Known settings: "
                     f"{', '.join(PREFIX + known.upper() for known in sorted(cls.model_fields))}."

@@ -32,7 +32,7 @@ from service.engine import Predictor
 from service.errors import Problem
 from service.settings import NAME_PATTERN
 from tcn.checkpoint import read_checkpoint
-from tcn.checkpoint.atomic import sweep_directory, write_file
+from tcn.checkpoint.atomic import flush_directory, flush_tree, sweep_directory, write_file
 from tcn.classifier import ImageClassifier
 from tcn.errors import CheckpointError, TcnError
 
@@ -336,7 +336,9 @@ class ModelStore:
             parent = self.root / name
             if _stamp(parent / MANIFEST):
                 raise Problem(422, "A model without versions has this name. Choose another one.")
-            parent.mkdir(exist_ok=True)
+            if not parent.exists():
+                parent.mkdir()
+                flush_directory(self.root)
             taken = self.versions(name)
             if version is None:
                 numbers = [int(item) for item in taken if item.isdecimal()]
@@ -350,11 +352,14 @@ class ModelStore:
         """Rename a directory into its place, by way of a copy from another file system."""
         if os.stat(made).st_dev == os.stat(self.root).st_dev:  # noqa: PTH116
             made.rename(place)
+            flush_directory(place.parent)
             return
         copy = self.root / f".trash-{uuid.uuid4().hex}"
         try:
             shutil.copytree(made, copy)
+            flush_tree(copy)
             copy.rename(place)
+            flush_directory(place.parent)
         finally:
             shutil.rmtree(copy, ignore_errors=True)
 

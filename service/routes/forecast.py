@@ -13,8 +13,8 @@ from service import shapes
 from service.engine import Piece
 from service.routing import describe, json_response, new_router
 from service.schemas import ForecastRequest, parse_forecast
-from service.stamps import stamps
 from service.state import state_of
+from tcn.series.iso import iso_stamps
 
 router = new_router("read")
 
@@ -80,7 +80,7 @@ def forecasts_of(wanted: ForecastRequest, pieces: Sequence[Piece]) -> list[dict[
     return [
         {
             "id": series.id,
-            "ds": stamps(piece.times, piece.tz, series.freq),
+            "ds": iso_stamps(piece.times, piece.tz, series.freq),
             "mean": piece.mean,
             "quantiles": dict(zip(levels, np.ascontiguousarray(piece.quantiles.T), strict=True)),
         }

@@ -10,11 +10,11 @@ from starlette.responses import Response
 import tcn
 from service.errors import Problem
 from service.routing import describe, json_response, new_router
-from service.stamps import stamps
 from service.state import state_of
 from service.training_data import COLUMN_KEYS, options_of_text, refuse_compressed
 from tcn.errors import TcnError
 from tcn.series import Panel, season_length_of
+from tcn.series.iso import iso_stamps
 
 router = new_router("read")
 
@@ -59,5 +59,5 @@ def _one(panel: Panel, index: int) -> dict[str, Any]:
     y = panel[index]
     steps = np.arange(len(y), dtype=np.int64)
     times = panel.frequency.shift(panel.starts[index : index + 1], steps, panel.tz)
-    ds = stamps(times, panel.tz, panel.freq)
+    ds = iso_stamps(times, panel.tz, panel.freq)
     return {"id": str(panel.ids[index]), "start": ds[0] if ds else 0, "y": y, "ds": ds}

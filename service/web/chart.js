@@ -37,26 +37,43 @@ function put(place, options, data) {
 // lines: [{name, values, stroke, dash, points}], fans: [{name, lo, hi, alpha}] widest first.
 export function draw(place, ds, lines, fans) {
   const isTime = typeof ds[0] !== "number";
-  const stampOf = new Map(places(ds).map((x, index) => [x, String(ds[index])]));
-  const series = [{ label: isTime ? "Time" : "Step", value: (_, x) => (x === null ? "–" : stampOf.get(x) || "–") }];
+  const series = [{}];
   const data = [places(ds)];
   const bands = [];
   for (const fan of fans) {
     const stroke = shade(Math.min(fan.alpha + 0.15, 1));
-    series.push({ label: `${fan.name} high`, stroke, width: 1, value: (_, y) => format(y), points: { show: false } });
-    series.push({ label: `${fan.name} low`, stroke, width: 1, value: (_, y) => format(y), points: { show: false } });
+    for (const end of ["high", "low"]) series.push({ label: `${fan.name} ${end}`, stroke, width: 1, points: { show: false } });
     bands.push({ series: [series.length - 2, series.length - 1], fill: shade(fan.alpha) });
     data.push(fan.hi, fan.lo);
   }
   for (const line of lines) {
     const isDots = line.points === true;
     series.push({ label: line.name, stroke: color(line.stroke), width: isDots ? 0 : 2, dash: line.dash,
-      paths: isDots ? () => null : undefined, value: (_, y) => format(y),
+      paths: isDots ? () => null : undefined,
       points: isDots ? { show: true, size: 9, fill: color(line.stroke), stroke: color(line.stroke) } : { show: ds.length < 60, size: 4 } });
     data.push(line.values);
   }
+  const read = (chart) => readout(ds, lines, fans, chart.cursor.idx);
   put(place, { series, bands, axes: axes(isTime), scales: { x: { time: isTime } }, tzDate: (x) => uPlot.tzDate(new Date(x * 1e3), "Etc/UTC"),
-    cursor: { focus: { prox: 24 } }, legend: { live: true } }, data);
+    cursor: { y: false }, legend: { show: false }, hooks: { setCursor: [read], ready: [read] } }, data);
+}
+
+// Below the chart: what each mark means, and its value where the pointer is.
+function readout(ds, lines, fans, place) {
+  const isAt = place !== null && place !== undefined;
+  const entry = (kind, paint, name, value) => {
+    const swatch = document.createElement("span");
+    swatch.className = `swatch ${kind}`;
+    swatch.style.setProperty("background", paint);
+    const made = document.createElement("span");
+    made.append(swatch, value ? `${name} ${value}` : name);
+    return made;
+  };
+  const has = (values) => isAt && values[place] !== null && values[place] !== undefined;
+  const entries = lines.map((line) => entry(line.points ? "dot" : "line", color(line.stroke), line.name, has(line.values) ? format(line.values[place]) : ""));
+  for (const fan of fans) entries.push(entry("", shade(fan.alpha + 0.15), `${fan.name} interval`, has(fan.lo) ? `${format(fan.lo[place])} to ${format(fan.hi[place])}` : ""));
+  if (isAt) entries.unshift(String(ds[place]));
+  document.getElementById("readout").replaceChildren(...entries);
 }
 
 export function drawCurve(place, curve) {

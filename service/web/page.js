@@ -6,6 +6,7 @@ import { draw, drawCurve, format, watch } from "./chart.js";
 const $ = (id) => document.getElementById(id);
 const state = { series: [], freq: null, rows: [], jobId: null, redraw: null };
 const FLAG_LEVEL = 0.99;
+const RESULTS = ["chart", "readout", "summary", "measures", "downloads", "table"];
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -20,8 +21,16 @@ function complain(error) {
   const place = $("error");
   place.textContent = error instanceof Refused ? error.message : `Something went wrong on this page: ${error.message}`;
   place.hidden = false;
+  for (const name of RESULTS) $(name).classList.add("stale");
+  reveal(place);
   say("");
   if (error.status === 401 || error.status === 403) { $("access").open = true; $("key").focus(); }
+}
+
+// On a phone the result is below the form.
+function reveal(place) {
+  const { top } = place.getBoundingClientRect();
+  if (top < 0 || top > innerHeight - 80) place.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "start" });
 }
 
 async function attempt(button, work) {
@@ -135,9 +144,11 @@ async function backtest() {
     fans.map((fan) => ({ ...fan, lo: cut(fan.lo), hi: cut(fan.hi) })));
   state.redraw();
   const names = { forecaster: answer.model, seasonal_naive: "seasonal naive", naive: "last value", drift: "drift" };
+  const measured = levels().find((level) => level <= 80); // what the server calls coverage
+  const inside = measured ? `In ${measured} % interval, %` : "In interval, %";
   const rows = Object.entries(answer.measures).sort((a, b) => (a[1].mae ?? Infinity) - (b[1].mae ?? Infinity))
     .map(([method, found]) => [names[method] || method, found.mase, found.mae, found.rmse, found.smape === null ? null : found.smape * 100, found.coverage === null ? null : found.coverage * 100]);
-  $("measures").replaceChildren(tableOf("Beside the baselines, over three windows; lower is better", ["Method", "MASE", "MAE", "RMSE", "sMAPE %", "Inside interval %"], rows));
+  $("measures").replaceChildren(tableOf("Beside the baselines, over three windows; lower is better", ["Method", "MASE", "MAE", "RMSE", "sMAPE %", inside], rows));
   table(`Backtest of ${one.id}`, ["Time", "Value", "Median"], answer.forecasts.flatMap((part) => part.ds.map((stamp, step) => [stamp, part.y[step], part.quantiles["0.5"][step]])));
   $("summary").textContent = `${rows[0][0]} is best by mean absolute error: ${format(rows[0][2])}.`;
 }
@@ -173,6 +184,8 @@ function table(caption, columns, rows, isFlagged) {
   state.rows = [columns, ...rows];
   $("table").replaceChildren(tableOf(caption, columns, rows, isFlagged));
   $("downloads").hidden = false;
+  for (const name of RESULTS) $(name).classList.remove("stale");
+  reveal($("result"));
   document.body.dataset.shown = String(Number(document.body.dataset.shown || 0) + 1);
 }
 
@@ -215,6 +228,8 @@ async function train() {
   $("cancel").disabled = false;
   $("curve").replaceChildren();
   $("job").textContent = "Waiting for a runner…";
+  $("progress").hidden = false;
+  reveal($("progress"));
   await follow(job.id, onJob);
   $("cancel").disabled = true;
 }

@@ -29,7 +29,7 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         _write_and_flush(temporary, data)
         temporary.replace(path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
@@ -45,9 +45,9 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
         temporary.mkdir()
         for name, data in files.items():
             _write_and_flush(temporary / name, data)
-        _flush_directory(temporary)
+        flush_directory(temporary)
         _put_in_place(temporary, path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
@@ -101,15 +101,25 @@ def _write_and_flush(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
     """Make renames inside `path` survive a power cut, where the system lets one ask for it."""
-    if os.name != "posix":
-        return
+    if os.name == "posix":
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_tree(directory: Path) -> None:
+    """Make the files inside `directory`, which something else wrote, survive a power cut."""
+    for path in directory.rglob("*"):
+        flush_directory(path) if path.is_dir() else _flush(path)
+    flush_directory(directory)
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

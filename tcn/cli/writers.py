@@ -9,13 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, cast
-
-import numpy as np
+from typing import Any, TextIO
 
 from tcn.cli.console import write_json, write_table
 from tcn.errors import ConfigError
-from tcn.series import Forecast, parse_frequency
+from tcn.series import Forecast
+from tcn.series.iso import iso_stamps
 
 MAX_SHOWN_ROWS = 48
 
@@ -125,11 +124,10 @@ def require_known_suffix(out: Path | None) -> None:
 
 def forecast_records(forecast: Forecast) -> Iterator[dict[str, Any]]:
     """One JSON-ready record a series, in the shape the HTTP service answers with."""
-    stamps = _stamps(forecast)
     for index, series_id in enumerate(forecast.ids):
         yield {
             "id": str(series_id),
-            "ds": stamps[index],
+            "ds": iso_stamps(forecast.times[index], forecast.tz, forecast.freq),
             "mean": forecast.mean[index].tolist(),
             "quantiles": {
                 f"{level:g}": forecast.quantiles[index, :, position].tolist()
@@ -159,23 +157,6 @@ def _file_writer(out: Path) -> Iterator[ForecastWriter]:
         else:
             with temporary.open("w", encoding="utf-8", newline="") as stream:
                 yield CsvWriter(stream)
-
-
-def _stamps(forecast: Forecast) -> list[list[Any]]:
-    """Times (N, H) as the service writes them: dates for days and longer steps without a zone."""
-    if forecast.times.dtype.kind in "iu":
-        return cast("list[list[Any]]", forecast.times.tolist())
-    if forecast.tz is None:
-        unit: Any = "s" if _has_clock(forecast) else "D"
-        return cast("list[list[Any]]", np.datetime_as_string(forecast.times, unit).tolist())
-    column = forecast.to_frame("pandas")["ds"]
-    cells = [stamp.isoformat().replace("+00:00", "Z") for stamp in column]
-    horizon = forecast.horizon
-    return [cells[row * horizon : (row + 1) * horizon] for row in range(len(forecast))]
-
-
-def _has_clock(forecast: Forecast) -> bool:
-    return forecast.freq is not None and parse_frequency(forecast.freq).family == "fixed"
 
 
 def _cell(value: Any) -> str:

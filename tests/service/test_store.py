@@ -180,7 +180,7 @@ def test_models_are_listed_described_aliased_and_deleted_over_http(make_client, 
     problem(client.request("DELETE", "/v1/models/sales/1"), 404)
     assert client.request("DELETE", "/v1/models/sales").status_code == 204
     problem(client.post("/v1/forecast", BODY | {"model": "sales"}), 404)
-    problem(client.request("DELETE", "/v1/models/zero"), 422)
+    problem(client.request("DELETE", "/v1/models/zero"), 409)
     problem(client.get("/v1/models/nothing"), 404)
     problem(client.request("PUT", "/v1/aliases/live", json={"model": 3}), 422)
     problem(client.request("PUT", "/v1/aliases/live", json={}), 422)

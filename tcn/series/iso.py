@@ -1,4 +1,4 @@
-"""Times in answers: whole numbers, dates, or ISO 8601 with the offset of their zone."""
+"""Times as JSON has them: whole numbers, dates, or ISO 8601 with the offset of their zone."""
 
 from typing import Any, Literal
 
@@ -11,12 +11,12 @@ from tcn.series.zones import to_wall
 Unit = Literal["D", "s", "ms", "us", "ns"]
 
 
-def stamps(times: NDArray[Any], tz: str | None, freq: str | None) -> list[Any]:
+def iso_stamps(times: NDArray[Any], tz: str | None, freq: str | None) -> list[Any]:
     """Write times (H,): numbers as they are, UTC stamps on the wall clock of `tz`.
 
     Days and longer steps without a zone are dates; everything else has a time of day.
 
-    >>> stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None, "MS")
+    >>> iso_stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None, "MS")
     ['2024-01-01', '2024-02-01']
     """
     if not np.issubdtype(times.dtype, np.datetime64):
