@@ -12,14 +12,17 @@ from torch import Tensor
 from tcn.config import (
     DEFAULT_QUANTILE_LEVELS,
     MAX_HORIZON,
+    Precision,
     TCNConfig,
     WaveNetConfig,
+    require_choice,
     require_quantile_levels,
 )
 from tcn.errors import ConfigError, DataError
 from tcn.models.calibration import Calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
+from tcn.models.precision import autocast, number_format
 from tcn.series.batches import batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import encoder_features
@@ -67,6 +70,7 @@ class Forecaster:
         *,
         season_length: int | None = None,
         batch_size: int = 256,
+        precision: Precision = "float32",
         progress: Progress | None = None,
     ) -> Forecast:
         """Forecast the next `horizon` steps of every series.
@@ -76,10 +80,16 @@ class Forecaster:
         is the same whatever other series are in the panel, to rounding. Raises DataError for a
         series without a single value in the context, ConfigError for a horizon or level that is not
         allowed.
+
+        precision: "bfloat16" multiplies in half precision, which is faster for many series on
+        processors that have it, and coarser: forecasts move by about a hundredth of the series'
+        spread. "auto" takes it where the processor has it.
         """
         steps = _checked_horizon(self.config.horizon if horizon is None else horizon)
         levels = tuple(float(level) for level in quantile_levels)
         require_quantile_levels(levels)
+        require_choice("precision", precision, Precision)
+        dtype = number_format(precision)
         self.conditions.check(panel, steps)
         panel = panel.last(self.config.context_length)
         ages = _ages(panel, self.config.context_length)
@@ -91,7 +101,8 @@ class Forecaster:
         counts = -(-ages // patch)
         for rows, n_patches in batches_by_length(counts, counts, batch_size, int(counts.max())):
             batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
-            mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
+            with autocast(batch.values.device, dtype):
+                mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
             done += len(rows)
             if progress is not None:
                 progress(done, len(panel))
