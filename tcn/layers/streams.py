@@ -147,7 +147,9 @@ class Streams:
             y = self._run(x, condition, self._place(chosen, len(x)))
         else:
             index = torch.from_numpy(chosen).to(x.device)
-            y = self._run(x.new_zeros(place.n_streams, x.shape[1]).index_copy_(0, index, x), (), place)
+            y = self._run(
+                x.new_zeros(place.n_streams, x.shape[1]).index_copy_(0, index, x), (), place
+            )
             y = y[index]
         self._clock += 1
         return y
