@@ -224,16 +224,16 @@ def read_digits(is_permuted: bool, batch_size: int, folder: Path | None, seed: i
 
 MUSIC = Recipe(
     steps=1500,
-    learning_rate=2e-3,
+    learning_rate=6e-3,
     channels=150,
     kernel_size=5,
     levels=4,
-    dropout=0.25,
+    dropout=0.6,
     weight_norm=True,
     hold=0.0,
     clip=0.2,
     weight_decay=0.01,
-    evaluate_every=29,
+    evaluate_every=145,
 )
 DIGITS = Recipe(
     steps=8600,

@@ -14,8 +14,10 @@ the learning rate falls.
 import argparse
 import dataclasses
 import json
+import shlex
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ from torch import Tensor, nn
 
 from benchmarks.development_data import data_folder
 from benchmarks.sequence_tasks import TASKS, Batch, Data, Recipe, SequenceTask
-from benchmarks.side_by_side import RESULTS, write_result
+from benchmarks.side_by_side import RESULTS, processor, write_result
 from tcn.layers import CausalConv1d, ResidualBlock, Stack, dilation_cycles
 from tcn.training.loop import LoopSettings, Progress, Task, train, warmup_then_linear
 from tcn.training.precision import autocast, training_dtype
 
 SYNTHETIC = ("adding", "copy-memory")
+ANY_MINUTES = 1e9
 
 
 class SequenceTCN(nn.Module):
@@ -198,6 +201,9 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     if accuracy:
         found["test_accuracy"] = accuracy
     return found | {
+        "command": _command(name, seed, options),
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": processor(),
         "parameters": count(network),
         "steps": progress.step,
         "best_step": progress.best_step,
@@ -206,6 +212,17 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "recipe": dataclasses.asdict(recipe),
         "history": [[entry["step"], entry["score"]] for entry in progress.history],
     }
+
+
+def _command(name: str, seed: int, options: argparse.Namespace) -> str:
+    """What runs this training alone, without the places of data and state."""
+    words = ["python", "-m", "benchmarks.sequences", name, "--network", options.network]
+    words += ["--seeds", str(seed)]
+    if options.steps:
+        words += ["--steps", str(options.steps)]
+    if options.minutes < ANY_MINUTES:
+        words += ["--minutes", f"{options.minutes:g}"]
+    return shlex.join(words)
 
 
 def result_name(task: str) -> str:
@@ -225,8 +242,14 @@ def save_run(name: str, found: dict[str, Any]) -> None:
     """Add a run to the task's result; one of the same network and seed is replaced."""
     task, key = TASKS[name], (found["network"], found["seed"])
     runs = [old for old in finished(name) if (old["network"], old["seed"]) != key]
-    about = {"task": name, "measure": task.measure, "chance": task.chance}
-    table = {**about, "published": task.published, "runs": [*runs, found]}
+    about = {
+        "command": shlex.join(["python", "-m", "benchmarks.sequences", name]),
+        "task": name,
+        "measure": task.measure,
+        "chance": task.chance,
+        "published": task.published,
+    }
+    table = {**about, "runs": [*runs, found]}
     write_result(result_name(name), table, packages=("scipy",))
 
 
@@ -237,7 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", help="folder with the data; by default that in TCN_DATA")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--minutes", type=float, default=ANY_MINUTES)
     parser.add_argument("--state", default=str(Path(tempfile.gettempdir()) / "tcn_sequence_runs"))
     parser.add_argument("--again", action="store_true", help="run seeds that are finished too")
     return parser.parse_args()

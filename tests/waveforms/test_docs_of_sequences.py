@@ -1,0 +1,56 @@
+"""The blocks of docs/sequences.md run, and its figures are those of the results."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "sequences.md").read_text(encoding="utf-8")
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("sequences_*.json"))
+
+
+def test_the_blocks_run_and_print_what_they_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    for block in blocks:
+        exec(compile(block, "docs/sequences.md", "exec"), names)
+        said = re.findall(r"^print\(.*\)  # (.*)$", block, re.MULTILINE)
+        assert capsys.readouterr().out.splitlines() == said
+    assert len(blocks) == 3
+    assert names["new"].shape == (3, 100)
+    assert names["more"].shape == (1, 100)
+    assert names["low"].shape == (1, 50)
+    assert names["again"].config == names["generator"].config or names["again"].config
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_the_table_has_the_figure_of_each_result(path):
+    result = json.loads(path.read_text(encoding="utf-8"))
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{result['task']}`")]
+    assert len(rows) == 1
+    for run in result["runs"]:
+        figure = run.get("test_accuracy", run["test_loss"])
+        assert any(written(figure, text) for text in rows[0].split("|")), run
+
+
+def written(figure, text):
+    """Whether a number of the text is the figure, rounded to the digits that the text gives."""
+    for number in re.findall(r"\d+\.\d+(?:e-\d+)?", text):
+        mantissa, _, exponent = number.partition("e")
+        unit = 10.0 ** -len(mantissa.partition(".")[2]) * 10.0 ** int(exponent or 0)
+        if abs(float(number) - figure) <= 0.51 * unit:
+            return True
+    return False
+
+
+def test_the_figures_of_generation_are_those_of_the_result():
+    path = ROOT / "benchmarks" / "results" / "generation.json"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    for compared in result["against_recomputation"]:
+        assert compared["largest_difference"] == 0.0
+        assert f"{compared['times_as_fast_as_anew']:.0f} x" in PAGE
+    for milliseconds in result["by_depth"]["ms_per_sample"].values():
+        assert f"{milliseconds:.2f}" in PAGE
