@@ -5,13 +5,17 @@ import math
 import torch
 from torch import Tensor
 
+MANY = 4096  # from so many numbers on, several fast functions beat one slow one
+
 
 def bent(x: Tensor, largest: float) -> Tensor:
     """asinh(x) cut to [-largest, largest], float32 to rounding; largest is at most 40.
 
-    Written with log1p and sqrt, which run on whole vectors where asinh does not. Shape: as `x`.
+    Many are bent with log1p and sqrt, which run on whole vectors where asinh does not.
     """
     x = x.float()
+    if x.numel() < MANY and not torch.compiler.is_compiling():
+        return x.asinh().clamp_(-largest, largest)
     size = x.abs().clamp_max(math.sinh(largest))
     square = size.square()
     # with y = x^2, asinh(x) = log1p(x + y / (1 + sqrt(1 + y))), exact for small x too

@@ -224,6 +224,11 @@ def build_frame(
 
     if kind not in KINDS:
         raise DataError(f"Unknown kind of frame {kind!r}. Use one of {', '.join(KINDS)}.")
+    is_numeric = all(isinstance(column, np.ndarray) for column in columns.values())
+    if kind == "pandas" and tz is None and is_numeric:
+        import pandas as pd
+
+        return pd.DataFrame({"unique_id": ids.astype(object)[owner], "ds": times, **columns})
     encoded = pa.DictionaryArray.from_arrays(
         pa.array(owner.astype(np.int32)), pa.array(ids.tolist(), pa.large_string())
     )
