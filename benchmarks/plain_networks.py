@@ -145,21 +145,28 @@ class Stopwatch:
 
 
 def our_steps(
-    network: nn.Module, windows: PanelWindows, steps: int, dtype: torch.dtype, watch: Stopwatch
+    network: nn.Module,
+    batch_at: Callable[[int], Pairs],
+    steps: int,
+    dtype: torch.dtype,
+    *,
+    watch: Stopwatch | None = None,
+    rate: float = RATE,
 ) -> None:
     """`steps` of the library's training loop with squared error."""
 
-    def batch_at(step: int) -> Pairs:
-        watch.tick()
-        return windows(step)
+    def timed_batch_at(step: int) -> Pairs:
+        if watch is not None:
+            watch.tick()
+        return batch_at(step)
 
     def loss_of(pairs: Pairs) -> Tensor:
         with autocast(torch.device("cpu"), dtype):
             forecast = network(pairs.past)
         return functional.mse_loss(forecast.float(), pairs.future)
 
-    settings = LoopSettings(steps=steps, learning_rate=lambda _: RATE, evaluate_every=steps)
-    train(network, Task(batch_at, loss_of), settings, None, lambda _: None)
+    settings = LoopSettings(steps=steps, learning_rate=lambda _: rate, evaluate_every=steps)
+    train(network, Task(timed_batch_at, loss_of), settings, None, lambda _: None)
 
 
 def plain_steps(network: nn.Module, windows: PanelWindows, steps: int, watch: Stopwatch) -> None:
@@ -212,7 +219,14 @@ def ticking_callback(on_step: Callable[[], None]) -> Any:
     return Ticks()
 
 
-def darts_model(dropout: float, *, epochs: int = 1, callback: Any = None, **trainer: Any) -> Any:
+def darts_model(
+    dropout: float,
+    *,
+    epochs: int = 1,
+    rate: float = RATE,
+    callback: Any = None,
+    **trainer: Any,
+) -> Any:
     from darts.models import TCNModel
 
     return TCNModel(
@@ -225,7 +239,7 @@ def darts_model(dropout: float, *, epochs: int = 1, callback: Any = None, **trai
         dropout=dropout,
         batch_size=BATCH,
         n_epochs=epochs,
-        optimizer_kwargs={"lr": RATE},
+        optimizer_kwargs={"lr": rate},
         random_state=0,
         pl_trainer_kwargs=trainer_options(callback, **trainer),
     )
