@@ -21,7 +21,7 @@ INLINE_BYTES = 128 * 1024  # larger bodies are parsed in a thread, so that the l
 MAX_ZSTD_WINDOW = 8 * 2**20
 MAX_UNRATIOED = 32 * 2**20  # inflated bodies up to this size may have any compression ratio
 MAX_RATIO = 1000
-HAS_COME = "service.body_has_come"  # key of a scope whose body is whole already
+CAME_WHOLE = "service.body"  # key of a scope with a small body that came with the head
 ZSTD_FEED = 256  # compressed bytes at a time: at most 85 blocks of 128 KiB come out of them
 
 
@@ -119,10 +119,9 @@ class BodyReader:
 
     async def _read_small(self, request: Request) -> bytes:
         """Give a small body; one that has come needs no deadline, which is dear."""
-        if HAS_COME in request.scope:
-            message = await request.receive()
-            if not message.get("more_body", True):
-                return cast("bytes", message["body"])
+        body = request.scope.get(CAME_WHOLE, b"")
+        if str(len(body)) == request.headers["content-length"]:  # nothing was received before
+            return cast("bytes", body)
         return b"".join([piece async for piece in self.pieces(request, INLINE_BYTES)])
 
     async def _decode(self, encoding: str, body: bytes) -> bytes:

@@ -117,13 +117,17 @@ class Engine:
 
     def admit(self) -> None:
         """Count a request in, or refuse it with 503 when the queue is full."""
+        self.refuse_if_full()
+        self.in_flight += 1
+
+    def refuse_if_full(self) -> None:
+        """Refuse with 503 what `admit` would refuse, before its body is read and checked."""
         if self.in_flight >= self.queue_size or self._is_closed:
             raise Problem(
                 503,
                 f"The queue of {self.queue_size:,} requests is full. Try again shortly.",
                 headers={"retry-after": "1"},
             )
-        self.in_flight += 1
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[None]:

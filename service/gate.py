@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.errors import Problem, problem_response
 from service.logs import access
 from service.metrics import METHODS, Metrics
+from service.protocol import ANSWER, Answer
 from service.routing import RawRoute
 
 logger = logging.getLogger("service.access")
@@ -92,6 +93,14 @@ class _Exchange:
         """Send a whole answer."""
         self.status = response.status_code
         headers = [*response.raw_headers, *self._headers()]
+        shortcut: Answer | None = self.scope.get(ANSWER)
+        is_closing = b"connection" in dict(headers)
+        if (
+            shortcut
+            and not is_closing
+            and shortcut.send(self.status, headers, bytes(response.body))
+        ):
+            return
         start = {"type": "http.response.start", "status": self.status, "headers": headers}
         await self._send(start)
         await self._send({"type": "http.response.body", "body": response.body})

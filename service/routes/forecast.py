@@ -59,6 +59,7 @@ EXAMPLE = {"series": [112, 118, 132, 129, 121, 135, 148, 148, 136, 119], "horizo
 async def forecast(request: Request) -> Response:
     """Forecast every series of the request with one model."""
     state = state_of(request)
+    state.engine.refuse_if_full()
     body = await state.bodies.read_json(request)
     wanted = parse_forecast(body, state.settings)
     ref, predictor = await state.store.get(wanted.model)

@@ -150,7 +150,7 @@ def start_server(folder: Path, module: str = "service.testing", **settings: Any)
     command = [sys.executable, "-m", module, "--port", "0", "--store", str(folder / "models")]
     with log.open("w") as file:
         process = subprocess.Popen(command, stderr=file, env=environment, text=True, cwd=folder)
-    for _ in range(600):
+    for _ in range(1100):  # a busy machine takes most of a minute to import torch
         found = re.search(r"Serving on (http://[\d.]+:(\d+))", log.read_text())
         if found and is_ready(found[1]):
             return Server(process, found[1], int(found[2]), folder / "models", log)

@@ -64,7 +64,7 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         ({"horizon": -1}, "#/horizon", "from 1 to 10,000"),
         ({"horizon": 10**9}, "#/horizon", "from 1 to 10,000, got a larger number"),
         ({"horizon": 2**63}, "#/horizon", "from 1 to 10,000"),
-        ({"horizon": 2.0}, "#/horizon", "got a number"),
+        ({"horizon": 2.5}, "#/horizon", "got a number"),
         ({"horizon": None}, "#/horizon", "got nothing"),
         ({"series": []}, "#/series", "got an empty list"),
         ({"series": None}, "#/series", "got nothing"),

@@ -52,3 +52,12 @@ def test_every_route_is_documented(tmp_path):
         parts = [part for part in known.split("/") if part and not part.startswith("{")]
         assert all(part in text for part in parts), path
     app.state.service.close()
+
+
+def test_every_case_names_tests_that_are_there():
+    text = (DOCS / "service_cases.md").read_text()
+    named = set(re.findall(r"`(?:tests/\w+: )?(test_\w+)`", text))
+    tests = (Path(__file__).parent.parent).rglob("test_*.py")
+    there = {name for file in tests for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) > 80
+    assert named <= there, named - there

@@ -192,7 +192,7 @@ def trainers_in(directory: Path) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_ten_kills_of_everything_lose_no_job(own_server, tmp_path, url):
     """After each kill the job was tried once more at most, and one process works on it."""
     rng = random.Random(0)
@@ -221,7 +221,7 @@ def test_ten_kills_of_everything_lose_no_job(own_server, tmp_path, url):
         assert after.token <= before.token + 2  # given back once, claimed once
         assert after.status in (*ACTIVE, "succeeded")
     last = own_server(**limits)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600  # a busy machine trains slowly; only the end is of interest
     while any(not table.get(job_id).has_ended for job_id in ids) and time.monotonic() < deadline:
         time.sleep(0.1)
     ended = [table.get(job_id) for job_id in ids]
