@@ -2,6 +2,7 @@
 
     python -m benchmarks.sequences TASK [--network tcn|lstm] [--steps N] [--data FOLDER]
                                    [--seeds 0] [--minutes M] [--state FOLDER] [--again]
+    python -m benchmarks.sequences table      the finished runs as lines of Markdown
 
 The tasks and the sizes of the TCN are those of Bai, Kolter and Koltun 2018 (see sequence_tasks.py);
 an LSTM has as many parameters. Both are trained by the loop of the library, with AdamW. The weights
@@ -253,9 +254,35 @@ def save_run(name: str, found: dict[str, Any]) -> None:
     write_result(result_name(name), table, packages=("scipy",))
 
 
+def table_lines() -> list[str]:
+    """A line for each task with a result: networks beside published figures."""
+    lines = []
+    for name, task in TASKS.items():
+        runs = {run["network"]: run for run in finished(name) if run["seed"] == 0}
+        if not runs:
+            continue
+        cells = [f"`{name}`", task.measure]
+        for network in ("tcn", "lstm"):
+            figure = task.published[network]
+            cells += [_figure(runs[network]) if network in runs else "not run", f"{figure:g}"]
+        cells.append("" if task.chance is None else f"{task.chance:.4f}")
+        for key, form in (("parameters", ","), ("cpu_minutes", ".1f")):
+            cells.append(" / ".join(format(run[key], form) for run in runs.values()))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _figure(run: dict[str, Any]) -> str:
+    """The score of a run: the share of right answers for digits, else the loss."""
+    if run["test_loss"] < 0.001:
+        return f"{run['test_loss']:.1e}"
+    is_share = run["command"].split()[3].endswith(("mnist", "mnist-steps"))
+    return f"{run['test_accuracy' if is_share else 'test_loss']:.4f}"
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=(*TASKS, "table"))
     parser.add_argument("--network", choices=("tcn", "lstm"), default="tcn")
     parser.add_argument("--data", help="folder with the data; by default that in TCN_DATA")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -269,6 +296,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     options = _arguments()
     torch.set_num_threads(1)
+    if options.task == "table":
+        print("\n".join(table_lines()))
+        return
     known = set() if options.again else {(r["network"], r["seed"]) for r in finished(options.task)}
     for seed in options.seeds:
         if (options.network, seed) not in known:
