@@ -14,7 +14,7 @@ def bent(x: Tensor, largest: float) -> Tensor:
     Many are bent with log1p and sqrt, which run on whole vectors where asinh does not.
     """
     x = x.float()
-    if x.numel() < MANY and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and x.numel() < MANY:
         return x.asinh().clamp_(-largest, largest)
     size = x.abs().clamp_max(math.sinh(largest))
     square = size.square()
