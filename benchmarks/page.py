@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 DESKTOP = {"width": 1360, "height": 860}
 PHONE = {"width": 390, "height": 844}
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-SENT = """[..."resource navigation".split(" ")].flatMap((kind) => performance.getEntriesByType(kind))
+SENT = """["resource", "navigation"].flatMap((kind) => performance.getEntriesByType(kind))
     .reduce((sum, entry) => sum + entry.transferSize, 0)"""
 
 

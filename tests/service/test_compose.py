@@ -131,7 +131,7 @@ def is_healthy(name: str, **replaced: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_every_command_of_the_file_runs(commands, postgres_url, tmp_path):
     """As processes on this machine, with PostgreSQL of its own: a job is trained and served."""
     with socket.create_server(("127.0.0.1", 0)) as free:
