@@ -58,7 +58,7 @@ def _rows() -> Iterator[Row]:
         path = RESULTS / f"{name}.json"
         if not path.exists():
             continue
-        report = json.loads(path.read_text())
+        report = {"name": name.replace("_", " "), **json.loads(path.read_text())}
         for work, peer, wall, cpu in read(report):
             yield Row(work, peer, wall, cpu, report["date"], report["processor"])
 
@@ -103,14 +103,13 @@ def _memory(report: dict[str, Any]) -> Found:
 
 
 def _named(report: dict[str, Any]) -> Found:
-    """Every ratio below a key with `ratio` in its name: a number, or one by wall and by CPU time."""
-    script = report["command"].split()[2].removeprefix("benchmarks.")
+    """Every ratio below a key with `ratio` in its name, by wall and by CPU time or one number."""
     for path, value in _ratios(report, ()):
         words = [part.replace("_", " ") for part in path if part != "ratios"]
         is_pair = isinstance(value, dict)
         wall, cpu = (value["wall"], value["cpu"]) if is_pair else (value, None)
         peer = "full network" if "ratios" in path else "pytorch-tcn"
-        yield f"{script}: {', '.join(words).replace(' ratio', '')}", peer, wall, cpu
+        yield f"{report['name']}: {', '.join(words).replace(' ratio', '')}", peer, wall, cpu
 
 
 def _ratios(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
