@@ -147,6 +147,9 @@ def streams(rounds: int) -> dict[str, Any]:
         "many_series_ratio_to_weight_norm": _ratios(
             crowd, f"{PEER}, weight norm, in a loop", "Streams"
         ),
+        "many_series_ratio_bfloat16_to_weight_norm": _ratios(
+            crowd, f"{PEER}, weight norm, in a loop", "Streams, bfloat16"
+        ),
         "many_series_share_of_peak": share_of_peak(
             FLOPS * N_MANY, crowd["Streams"].cpu_ms, gemm_peak()
         ),

@@ -318,6 +318,15 @@ def test_an_exported_layer_steps_through_a_series(export_format):
 
 
 @pytest.mark.slow
+def test_a_layer_of_one_channel_is_exported_for_any_batch():
+    require("onnx")
+    layer, x = ResidualBlock(1, 4, 3, 2).eval(), torch.randn(40, 1, 200)
+    export = export_layer(layer, 1, "onnx", length=200)
+    (y,) = runner(export.files, "layer")({"x": x.numpy()})
+    np.testing.assert_allclose(y, layer(x).detach(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_layer_is_exported_whole_or_for_its_last_outputs():
     require("onnx")
     layer, x = ResidualBlock(2, 4, 3, 2).eval(), torch.randn(3, 2, 11)
