@@ -46,6 +46,7 @@ def main() -> None:
 def _rows() -> Iterator[Row]:
     readers = {
         "training_speed": _training,
+        "training_speed_1_thread": _training,
         "time_to_accuracy": _accuracy,
         "prediction_speed": _prediction,
         "start_up": _start_up,
@@ -73,7 +74,7 @@ def _training(report: dict[str, Any]) -> Found:
             for own, ratio in ratios.items():
                 work = f"training windows per second, {dropout}, {own.removeprefix('ours, ')}"
                 cpu = report["cpu_ratios"][dropout][peer][own]
-                yield f"{work}, {report['threads']} threads", peer, ratio, cpu
+                yield f"{work}, {report['threads']} thread(s)", peer, ratio, cpu
 
 
 def _accuracy(report: dict[str, Any]) -> Found:
