@@ -221,7 +221,7 @@ def _compiled(own: Stack, x: Tensor) -> dict[str, Callable[[], Tensor]]:
         }
         request = core.compile_model(model, "CPU", settings).create_infer_request()
         calls[f"on demand, compiled, {name}"] = lambda request=request: torch.from_numpy(
-            request.infer([x.numpy()])[0]
+            request.infer([x.numpy()], share_inputs=True)[0]
         )
     return calls
 

@@ -175,7 +175,7 @@ def openvino_runtime(onnx: bytes, *, precision: Precision = "float32", threads: 
     def run(inputs: Mapping[str, Array]) -> list[Array]:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        results = own.request.infer(dict(inputs))
+        results = own.request.infer(dict(inputs), share_inputs=True)
         return [np.asarray(results[index]) for index in range(len(results))]
 
     return run

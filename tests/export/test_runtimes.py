@@ -10,8 +10,11 @@ from contract_networks import random_network
 import tcn
 from tcn.config import TCNConfig, WaveNetConfig
 from tcn.errors import ConfigError
-from tcn.export import CompiledNetwork
+from tcn.export import CompiledNetwork, compile_forecaster, signature_of
 from tcn.forecaster import Forecaster
+from tcn.models.inputs import NetworkInputs
+from tcn.series.references import StepInputs
+from tcn.series.scaling import LocScale
 
 SMALL = {
     "horizon": 5,
@@ -24,12 +27,12 @@ SMALL = {
 CONFIGS = {
     "tcn": TCNConfig(**SMALL),
     "student_t": TCNConfig(**SMALL, head="student_t"),
-    "static": WaveNetConfig(**SMALL | {"horizon": 1}, static_covariates=("d",)),
+    "wavenet": WaveNetConfig(**SMALL | {"horizon": 1}),
 }
 CASES = [
     ("openvino", "tcn"),
-    pytest.param("onnxruntime", "static", marks=pytest.mark.slow),
-    pytest.param("openvino", "static", marks=pytest.mark.slow),
+    pytest.param("onnxruntime", "wavenet", marks=pytest.mark.slow),
+    pytest.param("openvino", "wavenet", marks=pytest.mark.slow),
     pytest.param("openvino", "student_t", marks=pytest.mark.slow),
 ]
 
@@ -39,15 +42,11 @@ def saved(name, folder):
     return folder
 
 
-def panel(config, lengths=(1, 7, 29, 30, 31, 80)):
+def panel(lengths=(1, 7, 29, 30, 31, 80)):
     generator = np.random.default_rng(0)
     values = [generator.normal(size=n).cumsum() for n in lengths]
     values[-1][-3] = np.nan
-    if not config.static_covariates:
-        return tcn.Panel.from_arrays(values)
-    return tcn.Panel.from_arrays(
-        values, static_covariates={"d": generator.normal(size=len(values))}
-    )
+    return tcn.Panel.from_arrays(values)
 
 
 @pytest.mark.parametrize(("runtime", "name"), CASES)
@@ -57,7 +56,7 @@ def test_another_runtime_gives_the_same_forecasts(runtime, name, tmp_path, monke
     threads = torch.get_num_threads()
     plain, compiled = tcn.load(path), tcn.load(path, runtime=runtime)
     assert torch.get_num_threads() == threads
-    series = panel(plain.config)
+    series = panel()
     runs = count_runs(compiled.network, monkeypatch)
     for horizon in (1, 3, 5, 12):
         wanted = plain.predict(series, horizon)
@@ -83,7 +82,7 @@ def test_a_compiled_forecaster_is_saved_copied_and_trained_as_any_other(tmp_path
     compiled = tcn.load(path, runtime="onnxruntime")
     runs = count_runs(compiled.network, monkeypatch)
     tcn.save(compiled, tmp_path / "again")
-    series = panel(compiled.config)
+    series = panel()
     wanted = tcn.load(path).predict(series).mean
     np.testing.assert_array_equal(tcn.load(tmp_path / "again").predict(series).mean, wanted)
     copied = copy.deepcopy(compiled.network)
@@ -98,6 +97,29 @@ def test_a_compiled_forecaster_is_saved_copied_and_trained_as_any_other(tmp_path
     assert not np.allclose(moved, wanted)
     np.testing.assert_array_equal(compiled.predict(series).mean, moved)
     assert not runs
+
+
+@pytest.mark.slow
+def test_covariates_reach_the_other_runtime(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    config = WaveNetConfig(
+        **SMALL, past_covariates=("a",), future_covariates=("b", "c"), static_covariates=("d",)
+    )
+    plain = Forecaster(config, random_network(config)).network.eval()
+    compiled = compile_forecaster(Forecaster(config, plain), "onnxruntime").network
+    runs = count_runs(compiled, monkeypatch)
+    sizes = signature_of(Forecaster(config, plain), horizon=3).inputs
+    given = {name: torch.randn(4, *shape) for name, shape in sizes.items()}
+    steps = (given[name][:, None] for name in ("references", "drafts", "steps"))
+    inputs = NetworkInputs(
+        given["features"],
+        StepInputs(*steps, LocScale(torch.zeros(0), torch.zeros(0))),
+        given["known"][:, None],
+        given["static"],
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(inputs), plain(inputs), rtol=1e-4, atol=1e-4)
+    assert len(runs) == 1
 
 
 @pytest.mark.parametrize(
