@@ -73,7 +73,9 @@ class BodyReader:
                 taken += len(piece)
                 body += piece
             if encoding == "identity":
-                yield bytes(body)
+                whole = bytes(body)
+                del body  # one copy is enough
+                yield whole
                 return
             plain = await self._decode(encoding, bytes(body))
             self.budget.take(len(plain))

@@ -80,11 +80,12 @@ def parse(body: Any, settings: Settings) -> Wire:
     if not isinstance(body, dict) or not isinstance(body.get("series"), dict):
         raise Problem(422, f"The body must be an object with 'series', got {kind_of(body)}.")
     data = body["series"]
+    _refuse_many(data, settings)
     report = Report()
     y = parse_values(data.get("y"), ("series", "y"), report, may_be_missing=True)
     report.raise_if_any()
     y = np.where(np.abs(y) >= WAS_INFINITE, np.nan, y)
-    sizes = _sizes(data.get("sizes"), len(y), settings)
+    sizes = _sizes(data.get("sizes"), len(y))
     freq = _frequency(body.get("freq"))
     starts = _starts(data.get("start_datetime"), len(sizes), freq)
     pieces = np.split(y, np.cumsum(sizes)[:-1])
@@ -96,17 +97,18 @@ def parse(body: Any, settings: Settings) -> Wire:
     return Wire(body, series, n_exogenous)
 
 
-def _sizes(value: Any, n_values: int, settings: Settings) -> NDArray[np.int64]:
+def _refuse_many(data: Mapping[str, Any], settings: Settings) -> None:
+    """Refuse too many series or values before any of them is looked at."""
+    most = {"sizes": (settings.max_series, "series"), "y": (settings.max_points, "values")}
+    for key, (limit, things) in most.items():
+        found = data.get(key)
+        if isinstance(found, list) and len(found) > limit:
+            raise Problem(422, f"A request may hold {limit:,} {things}. Use num_partitions.")
+
+
+def _sizes(value: Any, n_values: int) -> NDArray[np.int64]:
     if not isinstance(value, list) or not value or not all(type(size) is int for size in value):
         raise Problem(422, "series.sizes must be a list of whole numbers, one per series.")
-    if len(value) > settings.max_series:
-        raise Problem(
-            422, f"A request may hold {settings.max_series:,} series. Use num_partitions."
-        )
-    if n_values > settings.max_points:
-        raise Problem(
-            422, f"A request may hold {settings.max_points:,} values. Use num_partitions."
-        )
     if min(value) < 1 or max(value) > n_values or sum(value) != n_values:
         raise Problem(
             422, f"series.sizes must be 1 or more each and sum to {n_values:,}, as y has."
