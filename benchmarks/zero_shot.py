@@ -158,6 +158,40 @@ def seasonal_naive_figures(split: Split) -> tuple[float, float]:
     return mase, metrics.wql(actual=split.actual, quantiles=equal, quantile_levels=LEVELS)
 
 
+def bootstrap(
+    predict: Predict, data_dir: str | Path | None = None, n: int = 1000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The 5th and 95th percentile of the aggregate (MASE, WQL), series resampled in each task.
+
+    Ours and seasonal naive are measured on the same resample. The tasks themselves are fixed.
+    """
+    rng = np.random.default_rng(seed)
+    folder = data_folder(data_dir)
+    logs = np.zeros((n, 2))
+    for task, season_length in SEASONS.items():
+        split = read_split(folder, task, season_length)
+        ours = predict(split.history, horizon=split.horizon, quantile_levels=LEVELS)
+        point = baselines.seasonal_naive(split.history, split.horizon, (0.5,)).mean
+        naive = np.repeat(point[:, :, None], len(LEVELS), axis=2)
+        errors = np.stack(
+            [_errors(ours.quantile(0.5), ours.quantiles, split), _errors(point, naive, split)]
+        )
+        drawn = rng.integers(0, len(split.history), (n, len(split.history)))
+        sums = np.nansum(errors[:, :, drawn], axis=3)  # ours or naive, measure, resample
+        logs += np.log(sums[0] / sums[1]).T / len(SEASONS)
+    low, high = np.exp(np.quantile(logs, [0.05, 0.95], axis=0))
+    return low, high
+
+
+def _errors(point: np.ndarray, quantiles: np.ndarray, split: Split) -> np.ndarray:
+    """Scaled absolute error and quantile loss of each series, (2, S); NaN where it has no scale."""
+    levels = np.array(LEVELS)
+    gap = split.actual[:, :, None] - quantiles
+    loss = np.maximum(levels * gap, (levels - 1.0) * gap).sum(axis=(1, 2))
+    scale = np.where(split.scale > 0, split.scale, np.nan)
+    return np.stack([np.abs(split.actual - point).mean(axis=1) / scale, loss])
+
+
 def check_against_published(data_dir: str | Path | None = None) -> None:
     """Stop unless seasonal naive has the published MASE and WQL on every task."""
     folder = data_folder(data_dir)
@@ -216,7 +250,8 @@ def main() -> None:
     parser.add_argument("--data", help="folder with the series; by default that in TCN_DATA")
     parser.add_argument("--model", action="append", help="a name or directory; may be repeated")
     parser.add_argument("--season", choices=("given", "none", "both"), default="both")
-    parser.add_argument("--peers", action="store_true", help="run AutoETS and AutoTheta too (slow)")
+    parser.add_argument("--peers", action="store_true", help="and AutoETS, AutoTheta, fracast")
+    parser.add_argument("--intervals", action="store_true", help="resample the series of each task")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     options = parser.parse_args()
     check_against_published(options.data)
@@ -230,7 +265,14 @@ def main() -> None:
     if options.peers:
         rows["AutoETS, here"] = score_zero_shot(auto_ets, options.data)
         rows["AutoTheta, here"] = score_zero_shot(auto_theta, options.data)
+        from benchmarks.fracast_peer import fracast
+
+        rows["fracast, here"] = score_zero_shot(fracast(), options.data)
     print(table(rows))
+    for name in options.model or ["zero"] if options.intervals else []:
+        low, high = bootstrap(load(name).predict, options.data)
+        print(f"{name}, 90 % of resamples: MASE {low[0]:.3f} to {high[0]:.3f}", end=", ")
+        print(f"WQL {low[1]:.3f} to {high[1]:.3f}")
     for name, score in rows.items():
         n_series = sum(task.n_series for task in score.tasks)
         print(f"{name}: {score}, {1000 * score.seconds / n_series:.2f} ms a series")

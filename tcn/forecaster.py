@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tcn.config import (
     DEFAULT_QUANTILE_LEVELS,
@@ -45,6 +44,7 @@ Progress = Callable[[int, int], None]
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ROLL_LEVELS = DEFAULT_QUANTILE_LEVELS
 N_PATHS = 12
+FEW_VALUES = 4096  # in a batch: up to so many, numpy prepares them faster than torch
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Forecaster:
         counts = -(-ages // patch)
         for rows, n_patches in batches_by_length(counts, counts, batch_size, int(counts.max())):
             batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
-            with autocast(batch.values.device, dtype):
+            with autocast(torch.device("cpu"), dtype):
                 mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
             done += len(rows)
             if progress is not None:
@@ -130,8 +130,8 @@ class Forecaster:
     ) -> "Batch":
         values = windows_ending_at(panel, rows, panel.lengths[rows], length)
         return Batch(
-            values=torch.from_numpy(values),
-            season=torch.from_numpy(seasons),
+            values=values,
+            season=seasons,
             panel=panel,
             rows=rows,
             low=_lower_bound(values),
@@ -154,13 +154,13 @@ class Forecaster:
         self, batch: "Batch", first: int, last: int, levels: tuple[float, ...]
     ) -> tuple[Array, Array]:
         """Mean and quantiles of steps `first` to `last`, in one pass."""
-        n = len(batch.values)
-        history = read_history(batch.values, batch.season)
-        end = torch.full((n, 1), batch.values.shape[1], dtype=torch.int64)
-        steps = torch.arange(1, last - first + 2).expand(n, 1, -1)
-        step = step_inputs(history, end, steps)
-        read = min(batch.values.shape[1], self.network.positions_read)
-        features = encoder_features(history, first=batch.values.shape[1] - read)
+        n, length = batch.values.shape
+        history = read_history(*batch.arrays())
+        end = _like(history.table, np.full((n, 1), length))
+        steps = np.tile(np.arange(1, last - first + 2), (n, 1, 1))
+        step = step_inputs(history, end, _like(history.table, steps))
+        read = min(length, self.network.positions_read)
+        features = encoder_features(history, first=length - read)
         known = self._encode(batch, read, first, last)
         inputs = NetworkInputs(
             torch.cat([features, known.context], dim=1) if known.context is not None else features,
@@ -170,14 +170,12 @@ class Forecaster:
         )
         raw = self.network(inputs)[:, 0]
         head = self.network.distribution
-        mean = head.mean(raw).double()
-        quantiles = head.quantiles(raw, levels).double()
+        mean, quantiles = (each.numpy() for each in head.mean_and_quantiles(raw, levels))
         if self.calibration is not None:
-            shift = self.calibration.shifts(head, raw, levels, first)
-            quantiles = quantiles + shift.double()
-        z = torch.cat([mean[:, :, None], quantiles], dim=2)
-        answer = _to_data(z, history, step.scaling).numpy()
-        return answer[:, :, 0], answer[:, :, 1:]
+            quantiles = quantiles + self.calibration.shifts(head, raw, levels, first).numpy()
+        scale, level, unit = _units(history, step.scaling)
+        mean = (mean * scale + level) * unit
+        return mean, (quantiles * scale[..., None] + level[..., None]) * unit[..., None]
 
     def _encode(self, batch: "Batch", read: int, first: int, last: int) -> Encoded:
         """Covariates of the `read` newest positions and of steps `first` to `last`."""
@@ -214,33 +212,43 @@ class Forecaster:
 class Batch:
     """Right-aligned windows of some series, (N, L), and what is known beside them."""
 
-    values: Tensor
-    season: Tensor
+    values: Array
+    season: NDArray[np.int64]
     panel: Panel
     rows: NDArray[np.int64]
     low: Array  # (N, 1) zero for series that never were negative, else minus infinity
 
+    def arrays(self) -> tuple[Any, Any]:
+        """Values and season as numpy arrays where they are few, else as tensors."""
+        if self.values.size <= FEW_VALUES:
+            return self.values, self.season
+        return torch.from_numpy(self.values), torch.from_numpy(self.season)
+
     def continued(self, paths: Array, patch: int, longest: int) -> "Batch":
         """Every window once for each path (N, K, P), with the path appended."""
         n, k, _ = paths.shape
-        old = self.values[:, None].expand(n, k, -1).reshape(n * k, -1)
-        values = torch.cat([old, torch.from_numpy(paths.reshape(n * k, -1).copy())], dim=1)
+        values = np.hstack([self.values.repeat(k, axis=0), paths.reshape(n * k, -1)])
         keep = -(-longest // patch) * patch
         return replace(
             self,
             values=values[:, -keep:],
-            season=self.season.repeat_interleave(k),
+            season=self.season.repeat(k),
             rows=np.repeat(self.rows, k),
             low=np.repeat(self.low, k, axis=0),
         )
 
 
-def _to_data(z: Tensor, history: History, scaling: LocScale) -> Tensor:
-    """From z units (N, H, Q) to those of the data. What never moved stays put."""
-    level = scaling.loc[:, :1] + history.centre
-    flat = scaling.scale[:, :1] <= 2.0 * (RELATIVE_FLOOR * level.abs() + SMALLEST_SCALE)
-    scale = scaling.scale[:, :1].masked_fill(flat, 0.0)
-    return (z * scale[..., None] + level[..., None]) * history.unit[..., None]
+def _like(table: Any, array: NDArray[Any]) -> Any:
+    """An array of the kind of `table`."""
+    return array if isinstance(table, np.ndarray) else torch.from_numpy(array)
+
+
+def _units(history: History, scaling: LocScale) -> tuple[Array, Array, Array]:
+    """Scale, level and unit that turn z into data, (N, 1) each. What never moved stays put."""
+    loc, scale = (np.asarray(each)[:, :1] for each in scaling)
+    level = loc + np.asarray(history.centre)
+    is_flat = scale <= 2.0 * (RELATIVE_FLOOR * np.abs(level) + SMALLEST_SCALE)
+    return np.where(is_flat, 0.0, scale), level, np.asarray(history.unit)
 
 
 def _lower_bound(values: Array) -> Array:

@@ -19,6 +19,7 @@ def check_head(head: Head, sample: Sample) -> None:
     """Run all laws, on raw outputs of any size and on targets drawn by `sample`."""
     check_shapes(head)
     check_quantiles_ascend(head)
+    check_mean_and_quantiles_are_those_of_each(head)
     check_location_moves_everything(head)
     check_gradients_are_finite(head)
     check_loss_is_least_at_the_truth(head, sample)
@@ -39,6 +40,17 @@ def check_quantiles_ascend(head: Head) -> None:
         quantiles = head.quantiles(raw, LEVELS)
         assert torch.isfinite(quantiles).all()
         assert torch.isfinite(head.mean(raw)).all()
+        assert (quantiles.diff(dim=-1) >= 0).all()
+
+
+def check_mean_and_quantiles_are_those_of_each(head: Head) -> None:
+    for levels in (LEVELS, (0.3,), getattr(head, "levels", LEVELS)):
+        raw = 3.0 * torch.randn(200, head.n_raw)
+        mean, quantiles = head.mean_and_quantiles(raw, levels)
+        assert mean.dtype == quantiles.dtype == torch.float64
+        torch.testing.assert_close(mean, head.mean(raw).double(), rtol=1e-5, atol=1e-5)
+        expected = head.quantiles(raw, levels).double()
+        torch.testing.assert_close(quantiles, expected, rtol=1e-5, atol=1e-5)
         assert (quantiles.diff(dim=-1) >= 0).all()
 
 

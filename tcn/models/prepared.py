@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tcn.layers import Demand, RowsFunction, StreamSequential
+from tcn.models.step_head import StepHead
 
 _UNKNOWN = -1
 
@@ -22,16 +23,17 @@ class _Seen(NamedTuple):
 
 
 class Prepared:
-    """Layers one after another as functions of rows for their last position.
+    """Layers one after another as functions of rows for their last position, and a step head.
 
     Shape: rows (N, L, C_in) to states (N, 1, C_out). L may differ between calls; the functions for
-    each L are kept, the packed weights are shared by them.
+    each L are kept, the packed weights are shared by them. `head` is as `StepHead.prepare` says.
     """
 
-    def __init__(self, layers: StreamSequential) -> None:
+    def __init__(self, layers: StreamSequential, step_head: StepHead) -> None:
         self._receptive_field = layers.receptive_field
-        self._seen = list(_parameters(layers))
+        self._seen = [*_parameters(layers), *_parameters(step_head)]
         self._plan = layers.prepare()
+        self.head = step_head.prepare()
         self._functions: dict[int, RowsFunction] = {}
 
     def is_current(self) -> bool:

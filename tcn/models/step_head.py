@@ -1,7 +1,10 @@
 """From the encoder's state at an origin to raw outputs for each future step."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tcn.models.inputs import NetworkInputs
 from tcn.series.bending import bent
@@ -81,6 +84,42 @@ class StepHead(nn.Module):
         raw, weights = outputs[..., : self.n_raw], outputs[..., self.n_raw :]
         location = raw[..., :1] + (weights * step.drafts).sum(dim=-1, keepdim=True)
         return torch.cat([location, raw[..., 1:]], dim=-1)
+
+    def prepare(self) -> Callable[[Tensor, NetworkInputs], Tensor]:
+        """The head as a function for inference, equal to `forward` with the weights as they are.
+
+        What both modulations take from the state is one product, and nothing goes through modules.
+        """
+        blocks = (self.first, self.second)
+        film = torch.cat([block.film.weight for block in blocks]).detach()
+        ones = torch.ones_like(self.norm.weight)  # 1 + gain: the 1 is added to its bias
+        one = torch.cat([ones, torch.zeros_like(ones)])
+        film_bias = torch.cat([block.film.bias + one for block in blocks]).detach()
+        embed, out, norm, shape = self.embed, self.out, self.norm, self.norm.normalized_shape
+        steps = [(block.norm.eps, block.widen, block.narrow) for block in blocks]
+
+        def run(state: Tensor, inputs: NetworkInputs) -> Tensor:
+            step = inputs.step
+            tokens = torch.cat([step.references, torch.asinh(step.drafts), step.steps], dim=-1)
+            tokens = functional.linear(tokens, embed.weight, embed.bias)
+            if self.known is not None and inputs.known is not None:
+                tokens = tokens + self.known(inputs.known)
+            if self.static is not None and inputs.static is not None:
+                state = state + self.static(inputs.static)[:, None]
+            parts = functional.linear(state[:, :, None], film, film_bias).chunk(4, dim=-1)
+            for (eps, widen, narrow), gain, shift in zip(
+                steps, parts[::2], parts[1::2], strict=True
+            ):
+                hidden = functional.layer_norm(tokens, shape, None, None, eps)
+                hidden = torch.addcmul(shift, hidden, gain)
+                hidden = functional.linear(hidden, widen.weight, widen.bias).relu_()
+                tokens = tokens.add_(functional.linear(hidden, narrow.weight, narrow.bias))
+            tokens = functional.layer_norm(tokens, shape, norm.weight, norm.bias, norm.eps)
+            outputs = functional.linear(tokens, out.weight, out.bias)
+            outputs[..., 0] += (outputs[..., self.n_raw :] * step.drafts).sum(dim=-1)
+            return outputs[..., : self.n_raw]
+
+        return run
 
     def _outputs(self, tokens: Tensor) -> Tensor:
         """Raw parameters and weights of drafts, in float32."""

@@ -73,7 +73,7 @@ class LengthClass:
 LENGTH_CLASSES = (
     LengthClass(0.42, (20, 28, 40, 56, 76), 24, 5, 8),
     LengthClass(0.33, (100, 132, 168, 220), 48, 10, 10),
-    LengthClass(0.25, (352, 512, 720), 192, 14, 16),
+    LengthClass(0.25, (352, 512, 720, 1016), 192, 14, 16),
 )
 STEPS_PER_POOL = 4
 

@@ -315,7 +315,9 @@ def _index_type(indices: ArrayLike) -> type:
 
 
 def _read_ids(ids: Sequence[str] | NDArray[np.str_] | None, n_series: int) -> NDArray[np.str_]:
-    names = np.arange(n_series).astype(np.str_) if ids is None else np.asarray(ids, np.str_)
+    if ids is None:
+        return np.arange(n_series).astype(np.str_)
+    names = np.asarray(ids, np.str_)
     if names.shape != (n_series,):
         raise DataError(f"{n_series} series need as many ids, got {names.size}.")
     if names.dtype.itemsize // 4 > MAX_ID_LENGTH:

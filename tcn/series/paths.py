@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 FIRST_STEPS = 24
-SHARE_OF_LEVEL = 0.7  # of z: the next block's own width adds to what a path has moved
-SHARE_OF_NOISE = 0.5  # of e: full noise would pass for a larger scale in the next block
+SHARE_OF_LEVEL = 0.55  # of z: the next block's own width adds to what a path has moved
+SHARE_OF_NOISE = 0.65  # of e: full noise would pass for a larger scale in the next block
 _SEED = 20_161_109
 
 

@@ -5,36 +5,42 @@ the value at `o + h - m * ceil(h / m) - j m`: the same phase, j cycles back from
 is compared with the mean of its own cycle, as a difference in units of scale, and, where all
 values so far are positive, as a ratio too, since many seasons grow with the level.
 
+Beside it stand the same phases of an outer cycle of several cycles (the hours of a week, the days
+of a year), each compared with the mean of its own outer cycle.
+
 Drafts are whole forecasts in z units (seasonal naive, seasonal means, the level, straight lines)
 that the network weighs. Source of the idea: similar-day methods; the weights are learned.
 """
 
+import math
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from tcn.series.bending import bent
+from tcn.series.arrays import Array, space_of
 from tcn.series.scaling import (
     LEVEL_ROWS,
     VALUE_ROWS,
+    WINDOW_ROWS,
     History,
     LocScale,
     Row,
     age_at,
     level_between,
     level_window,
-    loc_scale_at,
+    loc_scale_of,
     look_up,
+    outer_cycle,
+    scale_window,
 )
 
 N_CYCLES = 4
 N_LONG_CYCLES = 8
-N_REFERENCES = 21
-N_DRAFTS = 8
+N_OUTER_CYCLES = 4
+N_REFERENCES = 24
+N_DRAFTS = 9
 N_STEP_FEATURES = 10
-_LONG_LAG = 7
-_BENT = (slice(0, 10), slice(14, 19), slice(20, 21))  # not shares, flags and what is bounded
+_BENT = (slice(0, 10), slice(14, 19), slice(20, 24))  # not shares, flags and what is bounded
 _DAMPING = 0.9
 
 
@@ -47,179 +53,237 @@ class StepInputs(NamedTuple):
     scaling: LocScale  # loc and scale at each origin, (N, O) float64, in the units of History
 
 
-def step_inputs(history: History, end: Tensor, steps: Tensor) -> StepInputs:
+def step_inputs(history: History, end: Array, steps: Array) -> StepInputs:
     """Gather references for origins after the first `end` positions.
 
-    end: (N, O) int64, at least 1. steps: (N, O, H) int64, at least 1.
+    end: (N, O) int64, at least 1. steps: (N, O, H) int64, at least 1. Both and the history are of
+    one kind; what the network reads are tensors in any case.
     """
-    scaling = loc_scale_at(history, end)
-    view = _View(history, end, steps, scaling)
-    cycles = view.cycles()
-    near, near_seen = cycles.differences[..., :N_CYCLES], cycles.seen[..., :N_CYCLES]
-    ratios = cycles.ratios[..., :N_CYCLES]
-    n_seen = near_seen.sum(dim=-1)
-    mean_near = _mean(near, near_seen, n_seen)
-    long_mean = _mean(cycles.differences, cycles.seen, cycles.seen.sum(dim=-1))
-    spread = _mean((near - mean_near[..., None]).square(), near_seen, n_seen).sqrt()
-    newest = [column.expand(steps.shape) for column in view.newest().chunk(3, dim=-1)]
-    slopes = view.slopes().chunk(2, dim=-1)
-    distance = view.distance()
-    lines = [slope * distance for slope in slopes]
-    drafts = [
-        cycles.naive,
-        mean_near,
-        _mean(ratios, near_seen, n_seen),
-        long_mean,
-        newest[0],
-        *lines,
-        view.damped_line(slopes[0], distance),
-    ]
-    others = [
-        long_mean,
-        cycles.weekly,
-        cycles.weekly_seen,
-        n_seen / N_CYCLES,
-        (history.season > 1).double()[:, None, None].expand(steps.shape),
-        spread.clamp_max(10.0),
-        *newest,
-        *lines,
-        view.positive.expand(steps.shape),
-        cycles.naive,
-    ]
-    references = torch.cat([near, ratios, torch.stack(others, dim=-1)], dim=-1).float()
+    space = space_of(steps)
+    origins = _origins(history, end)
+    cycles = _cycles(history, end, steps, origins)
+    lines = _lines(history, steps, origins)
+    shape = steps.shape
+    newest = origins.newest
+
+    references = space.empty_single((*shape, N_REFERENCES), steps)
+    references[..., :4] = cycles.differences[..., :N_CYCLES]
+    references[..., 4:8] = cycles.scaled[..., :N_CYCLES]
+    references[..., 8] = cycles.long_mean
+    references[..., 9] = cycles.differences[..., N_LONG_CYCLES]
+    references[..., 14:17] = newest[:, :, None]
+    references[..., 17] = lines.near
+    references[..., 18] = lines.far
+    references[..., 20] = cycles.naive
+    references[..., 21] = cycles.outer_mean
+    references[..., 22] = cycles.outer_scaled
+    references[..., 23] = origins.outer_level
     for columns in _BENT:
-        references[..., columns] = bent(references[..., columns], 8.0)
+        space.bend(references[..., columns])
+        space.bound(references[..., columns], -8.0, 8.0)
+    references[..., 10] = cycles.number_outer / N_OUTER_CYCLES
+    references[..., 11] = cycles.number / N_CYCLES
+    references[..., 12] = (history.season > 1)[:, None, None]
+    references[..., 13] = space.at_most(cycles.spread, 10.0)
+    references[..., 19] = origins.positive
+
+    drafts = space.empty_single((*shape, N_DRAFTS), steps)
+    drafts[..., 0] = cycles.naive
+    drafts[..., 1] = cycles.mean
+    drafts[..., 2] = cycles.scaled_mean
+    drafts[..., 3] = cycles.long_mean
+    drafts[..., 4] = newest[:, :, :1]
+    drafts[..., 5] = lines.near
+    drafts[..., 6] = lines.far
+    drafts[..., 7] = lines.damped
+    outer = origins.outer_level + cycles.outer_mean
+    drafts[..., 8] = outer * space.at_most(cycles.number_outer, 1.0)
     return StepInputs(
-        references,
-        torch.stack(drafts, dim=-1).float().clamp_(-30.0, 30.0),
-        torch.stack(_step_features(history, end, steps), dim=-1).float(),
-        scaling,
+        space.tensor(references),
+        space.tensor(space.bound(drafts, -30.0, 30.0)),
+        _step_features(history, steps, origins.age),
+        origins.scaling,
     )
 
 
-class _Cycles(NamedTuple):
-    """References in past cycles, in z units, 0 where the value was not seen."""
+class _Origins(NamedTuple):
+    """What is known at each origin, in the units of History where no other is named."""
 
-    differences: Tensor  # (N, O, H, N_LONG_CYCLES) to the mean of the reference's own cycle
-    ratios: Tensor  # the same in proportion to that mean, where all is positive
-    seen: Tensor  # 1.0 where the reference was seen
-    naive: Tensor  # (N, O, H) the newest reference as it is
-    weekly: Tensor  # (N, O, H) seven cycles back (a week of days), to the mean of those cycles
-    weekly_seen: Tensor
-
-
-class _View:
-    """A history seen from origins (N, O) towards steps (N, O, H)."""
-
-    def __init__(self, history: History, end: Tensor, steps: Tensor, scaling: LocScale) -> None:
-        self.history = history
-        self.end = end
-        self.steps = steps
-        self.loc = scaling.loc[:, :, None]
-        self.scale = scaling.scale[:, :, None]
-        self.season = history.season[:, None, None]
-        self.width = level_window(self.season)
-        self.age = age_at(history, end)[:, :, None]
-        self.lags = self._slope_lags()
-        self.rows = self._origin_rows()
-        self.positive = look_up(history, slice(Row.POSITIVE, Row.POSITIVE + 1), end)[:, 0, :, None]
-
-    def _slope_lags(self) -> Tensor:
-        """One and three level windows, but half the age at most, (N, O, 2)."""
-        widths = self.width * torch.tensor([1, 3], device=self.end.device)
-        return torch.minimum(widths, self.age // 2).clamp_min(1)
-
-    def _origin_rows(self) -> Tensor:
-        """LEVEL_ROWS at the three newest values, before slopes, and at the ends of cycles."""
-        end = self.end[:, :, None]
-        first = torch.minimum(self.history.first + 1, self.end)[:, :, None]
-        count = torch.arange(N_LONG_CYCLES + 1, device=end.device)
-        newest = torch.maximum(end - count[:3], first)
-        earlier = torch.maximum(end - self.lags, first)
-        ends = [newest, earlier, earlier - self.width, end - count * self.season]
-        return look_up(self.history, LEVEL_ROWS, torch.cat(ends, dim=2))
-
-    def cycles(self) -> _Cycles:
-        """The same phase in the last cycles, and seven cycles back."""
-        seven = _LONG_LAG * self.season
-        now = self.end[:, :, None] + self.steps
-        newest = now - self.season * ((self.steps + self.season - 1) // self.season)
-        weekly = now - seven * ((self.steps + seven - 1) // seven)
-        cycle = torch.arange(N_LONG_CYCLES, device=now.device)
-        ends = torch.cat(
-            [newest[..., None] - cycle * self.season[..., None], weekly[..., None]], dim=-1
-        )
-        value, seen = look_up(self.history, VALUE_ROWS, ends).unbind(1)
-        means = self._cycle_means()
-        differences = (value - means) / self.scale[..., None] * seen
-        return _Cycles(
-            differences[..., :-1],
-            differences[..., :-1] * self._ratios(means[..., :-1]),
-            seen[..., :-1],
-            (value[..., 0] - self.loc) / self.scale * seen[..., 0],
-            differences[..., -1],
-            seen[..., -1],
-        )
-
-    def _cycle_means(self) -> Tensor:
-        """Mean of each of the last cycles, the level where there is no cycle; and of all seven.
-
-        (N, O, 1, N_LONG_CYCLES + 1).
-        """
-        sums = self.rows[:, 1:, :, 7:]
-        weekly = sums[..., :1] - sums[..., _LONG_LAG : _LONG_LAG + 1]
-        total, number = torch.cat([sums[..., :-1] - sums[..., 1:], weekly], dim=-1).unbind(1)
-        mean = total / number.clamp_min(1.0)
-        single = mean.new_tensor([True] * N_LONG_CYCLES + [False], dtype=torch.bool)
-        return torch.where((self.season == 1) & single, self.loc, mean)[:, :, None]
-
-    def _ratios(self, means: Tensor) -> Tensor:
-        """Level now over the mean of each cycle where all is positive, else 1, (N, O, 1, ...)."""
-        centre = self.history.centre[:, :, None, None]
-        own_level = means + centre
-        usable = (self.positive[..., None] > 0) & (own_level > 0)
-        ratio = ((self.loc[..., None] + centre) / own_level).clamp(0.1, 10.0)
-        return torch.where(usable, ratio, 1.0)
-
-    def newest(self) -> Tensor:
-        """The last three values as z, newest first, (N, O, 3)."""
-        return (self.rows[:, Row.LAST_SEEN, :, :3] - self.loc) / self.scale
-
-    def slopes(self) -> Tensor:
-        """Change of the level per step over one and over three level windows, in z, (N, O, 2)."""
-        before = level_between(self.rows[..., 3:5], self.rows[..., 5:7])
-        return (self.loc - before) / self.scale / self.lags
-
-    def distance(self) -> Tensor:
-        """Steps from the centre of the level window to the step forecast."""
-        return self.steps + 0.5 * (torch.minimum(self.width, self.age) - 1)
-
-    def damped_line(self, slope: Tensor, distance: Tensor) -> Tensor:
-        """The near line with each further step a tenth flatter (Gardner and McKenzie 1985)."""
-        return slope * (distance - self.steps + (1.0 - _DAMPING**self.steps) / (1.0 - _DAMPING))
+    scaling: LocScale  # (N, O)
+    age: Array  # (N, O, 1) positions
+    positive: Array  # (N, O, 1) whether all values so far were
+    newest: Array  # (N, O, 3) z of the newest values, newest first
+    slopes: Array  # (N, O, 2) change of the level per step over one and three windows, in z
+    means: Array  # (N, O, 12) of each of the last cycles and outer cycles
+    ratios: Array  # (N, O, 12) level now over these means where all is positive, else 1
+    outer_level: Array  # (N, O, 1) z of the mean of the newest outer cycle
 
 
-def _mean(values: Tensor, weights: Tensor, number: Tensor) -> Tensor:
-    """Mean along the last axis of the `number` values that have weight 1; 0 where none has."""
-    return (values * weights).sum(dim=-1) / number.clamp_min(1.0)
-
-
-def _step_features(history: History, end: Tensor, steps: Tensor) -> list[Tensor]:
+def _origins(history: History, end: Array) -> _Origins:
+    """All that does not depend on the step, from one look at the table."""
+    space = space_of(end)
     season = history.season[:, None, None]
-    step = steps.double()
-    share = step / age_at(history, end)[:, :, None]
-    cycles = step / season
-    angle = 2.0 * torch.pi * cycles
-    seasonal = (season > 1).double()
-    return [
-        torch.log(step) / 2.0 - 1.0,
-        step.sqrt() / 4.0 - 0.5,
-        cycles.clamp_max(8.0) * seasonal / 2.0,
-        torch.log1p(cycles) * seasonal,
-        torch.sin(angle) * seasonal,
-        torch.cos(angle) * seasonal,
-        share.clamp_max(4.0),
-        torch.log(share) / 2.0,
-        1.0 / step,
-        (step / 24.0).clamp_max(12.0) / 4.0,
+    width, outer = level_window(season), outer_cycle(season)
+    last = end[:, :, None]
+    age = age_at(history, end)[:, :, None]
+    first = space.minimum(history.first + 1, end)[:, :, None]
+    count = space.arange(0, N_LONG_CYCLES + 1, end)
+    lags = space.at_least(space.minimum(width * count[1:4:2], age // 2), 1)
+    part = space.at_least(age - season * count[:-1], 0)
+    earlier = space.maximum(last - lags, first)
+    ends = [
+        last - season * count,
+        last - outer * count[: N_OUTER_CYCLES + 1],
+        last - part,
+        space.maximum(last - count[:3], first),
+        earlier,
+        earlier - width,
+        last - width,
+        last - scale_window(season),
     ]
+    rows = look_up(history, WINDOW_ROWS, space.concat(ends, 2))
+    scaling = loc_scale_of(history, rows[..., 0], rows[..., 29], rows[..., 30])
+    loc, scale = scaling.loc[:, :, None], scaling.scale[:, :, None]
+    positive = look_up(history, slice(Row.POSITIVE, Row.POSITIVE + 1), last)[:, 0]
+    sums = rows[:, Row.VALUES : Row.NUMBER + 1]
+    means = _cycle_means(season, part, sums[..., :9], sums[..., 14:22])
+    edges = sums[..., 9:14]
+    parts = edges[..., :-1] - edges[..., 1:]
+    outer_means = parts[:, 0] / space.at_least(parts[:, 1], 1.0)
+    outer_means = space.where(parts[:, 1] > 0.0, outer_means, loc)
+    means = space.concat([space.where(season == 1, loc, means), outer_means], 2)
+    before = level_between(rows[:, LEVEL_ROWS, :, 25:27], rows[:, LEVEL_ROWS, :, 27:29])
+    return _Origins(
+        scaling,
+        age,
+        positive,
+        (rows[:, Row.LAST_SEEN, :, 22:25] - loc) / scale,
+        (loc - before) / scale / lags,
+        means,
+        _ratios(history, positive, loc, means),
+        (outer_means[..., :1] - loc) / scale,
+    )
+
+
+def _cycle_means(season: Array, part: Array, sums: Array, at_part: Array) -> Array:
+    """Mean of each of the last cycles, (N, O, 8).
+
+    Of a cycle seen in part the mean is that of the newest, moved by how the part differs from the
+    same part of the newest: a part is not compared with another part of the year. `part` is how
+    much was seen from a cycle's beginning on, `at_part` the sums that long ago.
+    """
+    space = space_of(part)
+    within = sums[..., :-1] - sums[..., 1:]
+    means = within[:, 0] / space.at_least(within[:, 1], 1.0)
+    same = sums[..., :1] - at_part
+    moved = means[..., :1] + means - same[:, 0] / space.at_least(same[:, 1], 1.0)
+    return space.where((part > 0) & (part < season) & (same[:, 1] > 0.0), moved, means)
+
+
+def _ratios(history: History, positive: Array, loc: Array, means: Array) -> Array:
+    space = space_of(means)
+    centre = history.centre[:, :, None]
+    level = means + centre
+    usable = (positive > 0.0) & (level > 0.0)
+    ratio = (loc + centre) / space.where(usable, level, 1.0)
+    return space.where(usable, space.bound(ratio, 0.1, 10.0), 1.0)
+
+
+class _Cycles(NamedTuple):
+    """The same phase in past cycles, in z units, 0 where it was not seen; (N, O, H) and more."""
+
+    differences: Array  # (N, O, H, 12) to the mean of the reference's own cycle or outer cycle
+    scaled: Array  # the same in proportion to that mean, where all is positive
+    naive: Array  # the newest reference as it is
+    number: Array  # of the N_CYCLES newest references, how many were seen
+    mean: Array  # of their differences
+    spread: Array  # standard deviation of these
+    scaled_mean: Array
+    long_mean: Array  # over N_LONG_CYCLES
+    number_outer: Array
+    outer_mean: Array
+    outer_scaled: Array
+
+
+def _cycles(history: History, end: Array, steps: Array, origins: _Origins) -> _Cycles:
+    space = space_of(steps)
+    loc, scale = (each[:, :, None] for each in origins.scaling)
+    season = history.season[:, None, None]
+    outer = outer_cycle(season)
+    ahead = end[:, :, None] + steps
+    ends = [
+        _same_phase(ahead, steps, season, N_LONG_CYCLES),
+        _same_phase(ahead, steps, outer, N_OUTER_CYCLES),
+    ]
+    found = look_up(history, VALUE_ROWS, space.concat(ends, 3))
+    value, seen = found[:, 0], found[:, 1]
+    differences = (value - origins.means[:, :, None]) / scale[..., None] * seen
+    scaled = differences * origins.ratios[:, :, None]
+    number = seen[..., :N_CYCLES].sum(-1)
+    number_outer = seen[..., N_LONG_CYCLES:].sum(-1)
+    long = space.at_least(seen[..., :N_LONG_CYCLES].sum(-1), 1.0)
+    near, far = space.at_least(number, 1.0), space.at_least(number_outer, 1.0)
+    mean = differences[..., :N_CYCLES].sum(-1) / near
+    apart = differences[..., :N_CYCLES] - mean[..., None]
+    apart *= apart
+    apart *= seen[..., :N_CYCLES]
+    return _Cycles(
+        differences,
+        scaled,
+        (value[..., 0] - loc) / scale * seen[..., 0],
+        number,
+        mean,
+        space.sqrt(apart.sum(-1) / near),
+        scaled[..., :N_CYCLES].sum(-1) / near,
+        differences[..., :N_LONG_CYCLES].sum(-1) / long,
+        number_outer,
+        differences[..., N_LONG_CYCLES:].sum(-1) / far,
+        scaled[..., N_LONG_CYCLES:].sum(-1) / far,
+    )
+
+
+def _same_phase(ahead: Array, steps: Array, season: Array, count: int) -> Array:
+    """Ends of `count` values at the phase of each step, newest cycle first, (N, O, H, K)."""
+    newest = ahead - season * ((steps + season - 1) // season)
+    return newest[..., None] - season[..., None] * space_of(steps).arange(0, count, steps)
+
+
+class _Lines(NamedTuple):
+    """Straight lines from the level, in z units, (N, O, H)."""
+
+    near: Array  # along the slope over one level window
+    far: Array  # over three
+    damped: Array  # the near one, each further step a tenth flatter (Gardner and McKenzie 1985)
+
+
+def _lines(history: History, steps: Array, origins: _Origins) -> _Lines:
+    space = space_of(steps)
+    step = space.double(steps)
+    width = level_window(history.season[:, None, None])
+    behind = 0.5 * space.double(space.minimum(width, origins.age) - 1)  # the window's centre
+    distance = step + behind
+    near, far = origins.slopes[..., :1], origins.slopes[..., 1:]
+    damped = behind + (1.0 - _DAMPING**step) / (1.0 - _DAMPING)
+    return _Lines(near * distance, far * distance, near * damped)
+
+
+def _step_features(history: History, steps: Array, age: Array) -> Tensor:
+    space = space_of(steps)
+    season = history.season[:, None, None]
+    seasonal = space.double(season > 1)
+    step = space.double(steps)
+    share = step / age
+    cycles = step / season
+    angle = 2.0 * math.pi * cycles
+    table = space.empty_single((*steps.shape, N_STEP_FEATURES), steps)
+    table[..., 0] = space.log(step) / 2.0 - 1.0
+    table[..., 1] = space.sqrt(step) / 4.0 - 0.5
+    table[..., 2] = space.at_most(cycles, 8.0) * seasonal / 2.0
+    table[..., 3] = space.log1p(cycles) * seasonal
+    table[..., 4] = space.sin(angle) * seasonal
+    table[..., 5] = space.cos(angle) * seasonal
+    table[..., 6] = space.at_most(share, 4.0)
+    table[..., 7] = space.log(share) / 2.0
+    table[..., 8] = 1.0 / step
+    table[..., 9] = space.at_most(step / 24.0, 12.0) / 4.0
+    return space.tensor(table)

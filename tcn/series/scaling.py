@@ -13,11 +13,12 @@ Missing values (NaN) take part in no sum. Each series is first centred on its me
 power of two, which changes no result and keeps sums of squares inside float64.
 """
 
+import math
+import sys
 from enum import IntEnum
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+from tcn.series.arrays import Array, space_of
 
 MIN_LEVEL_WINDOW = 6
 SHORTEST_OWN_CYCLE = 4
@@ -54,19 +55,19 @@ VALUE_ROWS = slice(Row.VALUE, Row.OBSERVED + 1)
 class History(NamedTuple):
     """Observed values, centred and filled, with their cumulative sums."""
 
-    table: Tensor  # (N, 10, L + 1) float64, see Row; the first column is 0
-    season: Tensor  # (N,) int64, at least 1
-    first: Tensor  # (N, 1) int64, index of the first value seen; 0 where there is none
-    centre: Tensor  # (N, 1) subtracted from the data
-    unit: Tensor  # (N, 1) power of two the data were divided by
+    table: Array  # (N, 10, L + 1) float64, see Row; the first column is 0
+    season: Array  # (N,) int64, at least 1
+    first: Array  # (N, 1) int64, index of the first value seen; 0 where there is none
+    centre: Array  # (N, 1) subtracted from the data
+    unit: Array  # (N, 1) power of two the data were divided by
 
     @property
-    def values(self) -> Tensor:
+    def values(self) -> Array:
         """(N, L) centred and divided; 0 where missing."""
         return self.table[:, Row.VALUE, 1:]
 
     @property
-    def observed(self) -> Tensor:
+    def observed(self) -> Array:
         """(N, L) 1.0 where a value was seen."""
         return self.table[:, Row.OBSERVED, 1:]
 
@@ -74,138 +75,151 @@ class History(NamedTuple):
 class LocScale(NamedTuple):
     """Location and scale at each position, in the units of `History`. Both (N, L)."""
 
-    loc: Tensor
-    scale: Tensor
+    loc: Array
+    scale: Array
 
 
-def read_history(values: Tensor, season: Tensor) -> History:
-    """Prepare windows for causal statistics.
+def read_history(values: Array, season: Array) -> History:
+    """Prepare windows for causal statistics; the history is of the kind of `values`.
 
     values: (N, L) float64, NaN where missing. season: (N,) int64, steps of a cycle, 1 for none.
     """
-    values = values.double()
-    seen = torch.isfinite(values)
-    observed = seen.double()
-    raw = values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    largest = raw.abs().amax(dim=1, keepdim=True)
-    largest = largest.masked_fill(largest == 0, 1.0).clamp_min(torch.finfo(torch.float64).tiny)
-    unit = torch.exp2(torch.floor(torch.log2(largest)))
+    space = space_of(values)
+    values = space.double(values)
+    seen = space.isfinite(values)
+    raw = space.where(seen, values, 0.0)
+    largest = space.largest(abs(raw), 1)[:, None]
+    largest = space.at_least(space.where(largest == 0.0, 1.0, largest), sys.float_info.min)
+    unit = space.exp2(space.floor(space.log2(largest)))
     raw = raw / unit
-    number = observed.sum(dim=1, keepdim=True).clamp_min(1.0)
-    centre = raw.sum(dim=1, keepdim=True) / number
-    centred = (raw - centre) * observed
-    table = values.new_zeros(values.shape[0], len(Row), values.shape[1] + 1)
+    n, length = raw.shape
+    table = space.empty((n, len(Row), length + 1), values)
+    table[:, :, 0] = 0.0
     after = table[:, :, 1:]
-    after[:, Row.VALUE], after[:, Row.OBSERVED] = centred, observed
+    after[:, Row.OBSERVED] = seen
+    observed = after[:, Row.OBSERVED]
+    centre = raw.sum(1)[:, None] / space.at_least(observed.sum(1)[:, None], 1.0)
+    centred = (raw - centre) * observed
+    after[:, Row.VALUE] = centred
     after[:, Row.LAST_SEEN] = _forward_fill(centred, seen)
-    lowest = raw.masked_fill(~seen, torch.inf).cummin(dim=1).values
-    after[:, Row.POSITIVE] = (lowest > 0) & torch.isfinite(lowest)
-    seen_before = observed.cumsum(1) - observed > 0
-    is_change = observed * seen_before
-    changes = (centred - table[:, Row.LAST_SEEN, :-1]).abs() * is_change
-    is_zero = (centred + centre).abs() < 1e-9 * (centre.abs() + 1.0)
-    terms = [centred, observed, centred.square(), changes, is_change, is_zero * observed]
-    torch.cumsum(torch.stack(terms, dim=1), dim=2, out=after[:, Row.VALUES : Row.ZEROS + 1])
-    first = seen.byte().argmax(dim=1, keepdim=True)
-    return History(table, season, first, centre, unit)
+    lowest = space.running_min(space.where(seen, raw, math.inf), 1)
+    after[:, Row.POSITIVE] = (lowest > 0.0) & (lowest < math.inf)
+    after[:, Row.VALUES] = centred
+    after[:, Row.NUMBER] = observed
+    after[:, Row.SQUARES] = centred * centred
+    is_change = after[:, Row.NUMBER_OF_CHANGES]
+    is_change[:] = observed * (observed.cumsum(1) > observed)
+    after[:, Row.CHANGES] = abs(centred - table[:, Row.LAST_SEEN, :-1]) * is_change
+    is_zero = abs(centred + centre) < 1e-9 * (abs(centre) + 1.0)
+    after[:, Row.ZEROS] = is_zero * observed
+    sums = after[:, Row.VALUES : Row.ZEROS + 1]
+    sums[:] = sums.cumsum(2)
+    return History(table, season, space.first_true(seen)[:, None], centre, unit)
 
 
-def look_up(history: History, rows: slice, end: Tensor) -> Tensor:
+def look_up(history: History, rows: slice, end: Array) -> Array:
     """Rows of the table after the first `end` positions (N, ...), 0 before the start.
 
-    end: (N, ...), or (1, ...) for all alike. Output (N, rows, ...).
+    Output (N, rows, ...).
     """
-    table = history.table[:, rows]
-    found = columns_at(table, end.clamp_min(0).flatten(1))
-    return found.view(*table.shape[:2], *end.shape[1:])
+    space = space_of(end)
+    index = space.at_least(end, 0).reshape(len(end), -1)
+    found = space.gather(history.table[:, rows], index)
+    return found.reshape(*found.shape[:2], *end.shape[1:])
 
 
-def columns_at(table: Tensor, index: Tensor) -> Tensor:
-    """Columns `index` (N, K), or (1, K) for all alike, of `table` (N, R, L); output (N, R, K)."""
-    return table.gather(2, index[:, None].expand(*table.shape[:2], -1))
-
-
-def shared_season(history: History) -> Tensor:
-    """The cycles (N,), or (1,) where all windows have the same."""
-    season = history.season
-    return season[:1] if bool((season == season[:1]).all()) else season
-
-
-def age_at(history: History, end: Tensor) -> Tensor:
+def age_at(history: History, end: Array) -> Array:
     """Positions from the first value seen up to `end`, at least 1; padding does not count."""
-    return (end - history.first).clamp_min(1)
+    return space_of(end).at_least(end - history.first, 1)
 
 
-def level_window(season: Tensor) -> Tensor:
+def level_window(season: Array) -> Array:
     """Width of the window whose mean is the location, (N,)."""
-    return season.masked_fill(season < SHORTEST_OWN_CYCLE, MIN_LEVEL_WINDOW)
+    return space_of(season).where(season < SHORTEST_OWN_CYCLE, MIN_LEVEL_WINDOW, season)
 
 
-def scale_window(season: Tensor) -> Tensor:
+def outer_cycle(season: Array) -> Array:
+    """The longer cycle that is looked for: a year of weeks of days, else seven cycles, (N,)."""
+    is_week = (season == 7) | (season == 5)
+    return season * space_of(season).where(is_week, 52, 7)
+
+
+def scale_window(season: Array) -> Array:
     """Width of the window whose spread is the scale, (N,)."""
-    return (SCALE_CYCLES * season).clamp(MIN_SCALE_WINDOW, MAX_SCALE_WINDOW)
+    space = space_of(season)
+    wanted = space.at_least(SCALE_CYCLES * season, MIN_SCALE_WINDOW)
+    return space.at_most(wanted, MAX_SCALE_WINDOW)
 
 
-def level_between(now: Tensor, before: Tensor) -> Tensor:
+def level_between(now: Array, before: Array) -> Array:
     """Mean of the values from `before` to `now`; the newest value where all is missing.
 
     Both are rows LEVEL_ROWS, (N, 3, ...); output (N, ...).
     """
-    total, number = (now[:, 1:] - before[:, 1:]).unbind(1)
-    return torch.where(number > 0, total / number.clamp_min(1.0), now[:, 0])
+    space = space_of(now)
+    sums = now[:, 1:] - before[:, 1:]
+    number = sums[:, 1]
+    return space.where(number > 0.0, sums[:, 0] / space.at_least(number, 1.0), now[:, 0])
 
 
 class Spread(NamedTuple):
     """What the values of a window are like, each (N, ...)."""
 
-    mean: Tensor  # 0 where there is no value
-    change: Tensor  # mean absolute difference of neighbouring observations
-    spread: Tensor  # half the standard deviation plus half the mean absolute difference
+    mean: Array  # 0 where there is no value
+    change: Array  # mean absolute difference of neighbouring observations
+    spread: Array  # half the standard deviation plus half the mean absolute difference
 
 
-def spread_of(sums: Tensor) -> Spread:
+def spread_of(sums: Array) -> Spread:
     """From sums over a window, rows SPREAD_ROWS (N, 5, ...)."""
-    values, number, squares, changes, number_of_changes = sums.unbind(1)
-    number = number.clamp_min(1.0)
-    mean = values / number
-    change = changes / number_of_changes.clamp_min(1.0)
-    variance = (squares / number - mean.square()).clamp_min_(0.0)
-    return Spread(mean, change, 0.5 * variance.sqrt_() + 0.5 * change)
+    space = space_of(sums)
+    number = space.at_least(sums[:, 1], 1.0)
+    mean = sums[:, 0] / number
+    change = sums[:, 3] / space.at_least(sums[:, 4], 1.0)
+    variance = space.at_least(sums[:, 2] / number - mean * mean, 0.0)
+    return Spread(mean, change, 0.5 * (space.sqrt(variance) + change))
 
 
 class Recent(NamedTuple):
     """Location, scale, and the spreads that the scale is made of, (N, K) each."""
 
-    loc: Tensor
-    scale: Tensor
+    loc: Array
+    scale: Array
     window: Spread
     past: Spread
 
 
-def recent_of(history: History, loc: Tensor, now: Tensor, before: Tensor) -> Recent:
+def recent_of(history: History, loc: Array, now: Array, before: Array) -> Recent:
     """Scale for a location: now and before are rows SPREAD_ROWS (N, 5, K) at the scale's window."""
-    both = spread_of(torch.stack([now - before, now], dim=2))
-    window, past = (Spread(*part) for part in zip(*(each.unbind(1) for each in both), strict=True))
-    alone = now[:, 1] < 2
-    floor = (loc + history.centre).abs()
-    floor = torch.where(alone, SINGLE_VALUE_SHARE * floor, RELATIVE_FLOOR * floor) + SMALLEST_SCALE
-    spread = torch.maximum(window.spread, LONG_RUN_SHARE * past.spread)
-    return Recent(loc, torch.maximum(spread, floor), window, past)
+    space = space_of(loc)
+    window, past = spread_of(now - before), spread_of(now)
+    level = abs(loc + history.centre)
+    alone = now[:, 1] < 2.0
+    floor = space.where(alone, SINGLE_VALUE_SHARE * level, RELATIVE_FLOOR * level) + SMALLEST_SCALE
+    spread = space.maximum(window.spread, LONG_RUN_SHARE * past.spread)
+    return Recent(loc, space.maximum(spread, floor), window, past)
 
 
-def loc_scale_at(history: History, end: Tensor) -> LocScale:
+def loc_scale_at(history: History, end: Array) -> LocScale:
     """Location and scale after the first `end` positions, each (N, K)."""
-    widths = torch.stack([level_window(history.season), scale_window(history.season)], dim=1)
-    now = look_up(history, WINDOW_ROWS, end)
-    before = look_up(history, WINDOW_ROWS, end[:, None] - widths[:, :, None])
-    loc = level_between(now[:, LEVEL_ROWS], before[:, LEVEL_ROWS, 0])
-    return LocScale(*recent_of(history, loc, now[:, SPREAD_ROWS], before[:, SPREAD_ROWS, 1])[:2])
+    season = history.season[:, None]
+    ends = [end, end - level_window(season), end - scale_window(season)]
+    rows = [look_up(history, WINDOW_ROWS, each) for each in ends]
+    return loc_scale_of(history, *rows)
 
 
-def _forward_fill(values: Tensor, seen: Tensor) -> Tensor:
+def loc_scale_of(history: History, now: Array, at_level: Array, at_scale: Array) -> LocScale:
+    """Location and scale from WINDOW_ROWS now and before the windows of both, (N, 6, K) each."""
+    loc = level_between(now[:, LEVEL_ROWS], at_level[:, LEVEL_ROWS])
+    recent = recent_of(history, loc, now[:, SPREAD_ROWS], at_scale[:, SPREAD_ROWS])
+    return LocScale(loc, recent.scale)
+
+
+def _forward_fill(values: Array, seen: Array) -> Array:
     if seen.all():
         return values
-    index = torch.arange(values.shape[1], device=values.device).expand_as(values)
-    newest = torch.where(seen, index, -1).cummax(dim=1).values
-    filled = values.gather(1, newest.clamp_min(0))
-    return filled.masked_fill(newest < 0, 0.0)
+    space = space_of(values)
+    index = space.arange(0, values.shape[1], values)
+    newest = space.running_max(space.where(seen, index, -1), 1)
+    filled = space.gather(values[:, None], space.at_least(newest, 0))[:, 0]
+    return space.where(newest < 0, 0.0, filled)

@@ -28,7 +28,7 @@ STRONG_CYCLES = 2.5
 NEARLY = 0.85  # of the highest peak, for a shorter period to be preferred
 MAX_SMOOTHING = 4  # lags
 SNAP = 0.03  # how far beside a usual period a peak may lie to be read as that period
-CELLS = 1 << 21  # size of a batch: series times padded length
+CELLS = 1 << 15  # size of a batch: series times padded length
 
 
 def seasons_of(panel: Panel, season_length: int | None = None) -> NDArray[np.int64]:
@@ -114,29 +114,48 @@ def _snapped(season: NDArray[np.int64], height: NDArray[np.float64]) -> NDArray[
 def _peaks(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Autocorrelation at each lag (N, K), in standard errors, and whether it is a local peak."""
+    """Autocorrelation at each lag (N, K), in standard errors, and whether it is a local peak.
+
+    All octaves W are looked at together; where two of them meet, the higher peak counts.
+    """
     n_lags = values.shape[1] // MIN_CYCLES + 2
-    height = np.zeros((len(values), n_lags))
-    z = np.zeros((len(values), n_lags))
-    is_peak = np.zeros((len(values), n_lags), bool)
-    width, first = 1, 2
-    while first < n_lags - 1:
-        correlation, shrink, n_seen = _autocorrelation(values, width)
-        last = min(int(1.25 * 6 * width), n_lags - 1, correlation.shape[1] - 1)
-        lag = np.arange(first, max(first, last))  # a little into the next octave
-        shrunk = correlation * shrink
-        squares = np.cumsum(shrunk**2, axis=1)[:, lag - 1]
-        error = np.sqrt(np.maximum(2 * squares - 1, 1) / np.maximum(n_seen, 1)[:, None])
-        lowest_before = np.minimum.accumulate(correlation, axis=1)[:, lag - 1]
-        smooth = _smoothed(correlation, min(width // 4, MAX_SMOOTHING))
-        found = (smooth[:, lag] > smooth[:, lag - 1]) & (smooth[:, lag] >= smooth[:, lag + 1])
-        found &= lowest_before < 0.5 * correlation[:, lag]  # a peak stands behind a valley
-        better = ~is_peak[:, lag] | (found & (shrunk[:, lag] > height[:, lag]))
-        height[:, lag] = np.where(better, shrunk[:, lag], height[:, lag])
-        z[:, lag] = np.where(better, shrunk[:, lag] / error, z[:, lag])
-        is_peak[:, lag] |= found
-        width, first = 2 * width, 6 * width
+    widths = _octaves(n_lags)
+    correlation, shrink, n_seen = _autocorrelation(values, widths, n_lags)
+    shrunk = correlation * shrink
+    smooth = np.concatenate(
+        [_smoothed(correlation[:, i], min(w // 4, MAX_SMOOTHING)) for i, w in enumerate(widths)],
+        axis=1,
+    ).reshape(correlation.shape)
+    found = np.zeros(correlation.shape, bool)
+    middle = smooth[..., 1:-1]
+    found[..., 1:-1] = (middle > smooth[..., :-2]) & (middle >= smooth[..., 2:])
+    lowest = np.minimum.accumulate(correlation, axis=2)
+    found[..., 1:] &= lowest[..., :-1] < 0.5 * correlation[..., 1:]  # it stands behind a valley
+    lags = np.arange(n_lags)
+    within = (lags >= [[2 if w == 1 else 3 * w] for w in widths]) & (
+        lags < [[max(int(7.5 * w), 3 * w)] for w in widths]  # a little into the next octave
+    )
+    within[:, -1] = False
+    found &= within
+    is_peak = np.asarray(found.any(axis=1))
+    last = len(widths) - 1 - within[::-1].argmax(axis=0)
+    best = np.where(found, shrunk, -np.inf).argmax(axis=1)
+    chosen = np.where(is_peak, best, last)[:, None]
+    squares = np.cumsum(shrunk**2, axis=2)
+    before = np.concatenate([squares[..., :1], squares[..., :-1]], axis=2)
+    error = np.sqrt(np.maximum(2 * before - 1, 1) / np.maximum(n_seen, 1)[..., None])
+    is_read = within.any(axis=0)
+    height = np.take_along_axis(shrunk, chosen, axis=1)[:, 0] * is_read
+    z: NDArray[np.float64] = np.take_along_axis(shrunk / error, chosen, axis=1)[:, 0] * is_read
     return height, z, is_peak
+
+
+def _octaves(n_lags: int) -> list[int]:
+    """Widths of differences: 1, 2, 4, ... as long as lags of three widths are seen."""
+    widths = [1]
+    while 6 * widths[-1] < n_lags - 1:
+        widths.append(2 * widths[-1])
+    return widths
 
 
 def _smoothed(correlation: NDArray[np.float64], half: int) -> NDArray[np.float64]:
@@ -149,40 +168,50 @@ def _smoothed(correlation: NDArray[np.float64], half: int) -> NDArray[np.float64
 
 
 def _autocorrelation(
-    values: NDArray[np.float64], width: int
+    values: NDArray[np.float64], widths: list[int], n_lags: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Autocorrelation (N, lags) of differences over `width` steps, shrinkage, differences seen.
+    """Autocorrelation (N, W, K) of differences over each width, shrinkage, differences seen (N, W).
 
     The mean product of the pairs seen; times the shrinkage it is that of a whole series whose
     n - k products are divided by n: far lags, seen in few pairs, count less.
     """
-    steps = values[:, width:] - values[:, :-width]
-    is_seen = ~np.isnan(steps)
-    n_seen = is_seen.sum(axis=1)
-    steps = np.where(is_seen, steps, 0.0)
-    mean = steps.sum(axis=1) / np.maximum(n_seen, 1)
-    steps = np.where(is_seen, steps - mean[:, None], 0.0)
-    scale = np.abs(steps).max(axis=1, keepdims=True, initial=0.0)
+    steps, is_seen = _differences(values, widths)
+    n_seen = is_seen.sum(axis=2)
+    mean = steps.sum(axis=2) / np.maximum(n_seen, 1)
+    steps = (steps - mean[..., None]) * is_seen
+    scale = np.abs(steps).max(axis=2, keepdims=True, initial=0.0)
     steps = np.divide(steps, scale, out=np.zeros_like(steps), where=scale > 0)
-    n_lags = min(steps.shape[1], values.shape[1] // MIN_CYCLES + 2)
-    size = 1 << int(steps.shape[1] + n_lags - 1).bit_length()
-    products = _lagged_products(steps, size, n_lags)
+    size = 1 << int(steps.shape[2] + n_lags - 1).bit_length()
     lags = np.arange(n_lags)
-    if is_seen.all():
-        pairs = np.maximum(steps.shape[1] - lags[None], 1.0)
+    room = n_seen[..., None] - lags
+    if (n_seen == values.shape[1] - np.array(widths)).all():
+        pairs = np.maximum(room, 1.0)
     else:
         pairs = np.maximum(_lagged_products(is_seen.astype(np.float64), size, n_lags), 1.0)
-    shrink = np.clip(n_seen[:, None] - lags, 0, None) / np.maximum(n_seen, 1)[:, None]
-    covariance = products / pairs
-    variance = covariance[:, :1]
+    covariance = _lagged_products(steps, size, n_lags) / pairs
+    variance = covariance[..., :1]
     correlation = np.divide(
         covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12
     )
+    shrink = np.maximum(room, 0) / np.maximum(n_seen, 1)[..., None]
     return correlation, shrink, n_seen
+
+
+def _differences(
+    values: NDArray[np.float64], widths: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Differences over each width, 0 where not seen, and where they were seen, (N, W, L - 1)."""
+    n, length = values.shape
+    steps = np.full((n, len(widths), length - 1), np.nan)
+    for index, width in enumerate(widths):
+        np.subtract(values[:, width:], values[:, :-width], out=steps[:, index, : length - width])
+    is_seen = ~np.isnan(steps)
+    steps[~is_seen] = 0.0
+    return steps, is_seen
 
 
 def _lagged_products(x: NDArray[np.float64], size: int, n_lags: int) -> NDArray[np.float64]:
     """Sums of x[t] x[t + k] for each lag k, by the Fourier transform."""
-    spectrum = np.fft.rfft(x, size, axis=1)
+    spectrum = np.fft.rfft(x, size)
     power = spectrum.real**2 + spectrum.imag**2
-    return np.fft.irfft(power, size, axis=1)[:, :n_lags]
+    return np.fft.irfft(power, size)[..., :n_lags]

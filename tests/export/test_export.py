@@ -135,10 +135,10 @@ def test_the_command_replaces_an_export_by_one_that_describes_itself(tmp_path, c
         names_in(out) == json.loads(answer)["files"] == sorted([DESCRIPTION_FILE, *OPENVINO_FILES])
     )
     assert names_in(out.parent) == ["small"]
-    assert said.splitlines()[0] == "Input features: (batch, 19, 32)"
+    assert said.splitlines()[0] == "Input features: (batch, 21, 32)"
     description = json.loads((out / DESCRIPTION_FILE).read_text())
     assert description["format"] == "openvino"
-    assert description["inputs"]["features"] == ["batch", 19, 32]
+    assert description["inputs"]["features"] == ["batch", 21, 32]
     assert description["outputs"] == {"quantiles": ["batch", 4, 3]}
     assert description["quantile_levels"] == [0.1, 0.5, 0.9]
 
@@ -179,10 +179,10 @@ def test_a_result_that_differs_is_refused(change, sentence):
 
 def test_features_end_where_the_network_stops_reading():
     forecaster = forecaster_of("tcn")
-    assert signature_of(forecaster, context_length=9).inputs["features"] == (19, 12)
+    assert signature_of(forecaster, context_length=9).inputs["features"] == (21, 12)
     long = Forecaster(TCNConfig(**SMALL | {"context_length": 4000}), forecaster.network)
     read = forecaster.network.positions_read
-    assert signature_of(long).inputs["features"] == (19, read)
+    assert signature_of(long).inputs["features"] == (21, read)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_the_command_writes_a_step_that_describes_its_state(tmp_path, capsys):
     assert exit_code(*arguments, "--out", str(out)) == 0
     assert names_in(out) == sorted([DESCRIPTION_FILE, *file_names("step", "openvino")])
     description = json.loads((out / DESCRIPTION_FILE).read_text())
-    assert description["inputs"]["features"] == ["batch", 19, 4]
+    assert description["inputs"]["features"] == ["batch", 21, 4]
     assert description["inputs"]["state_2"] == description["outputs"]["next_state_2"]
     assert description["inputs"]["state_2"] == ["batch", 8, 8]
     assert next(iter(description["outputs"])) == "quantiles"

@@ -22,6 +22,11 @@ CONFIG = TCNConfig(**SMALL)
 ORIGINS = torch.tensor([-(-READ // CONFIG.patch_length) - 1])
 
 
+def change_the_head(network):
+    with torch.no_grad():
+        network.step_head.first.film.bias.add_(1.5)
+
+
 def both_ways(network: ForecastNetwork) -> tuple[torch.Tensor, torch.Tensor]:
     """Raw outputs by prepared layers, and by plain ones, for the same inputs at each call."""
     torch.manual_seed(0)
@@ -70,7 +75,15 @@ def point_elsewhere(network):
 
 
 @pytest.mark.parametrize(
-    "change", [change_in_place, step_an_optimiser, put_another, load_others, point_elsewhere]
+    "change",
+    [
+        change_in_place,
+        step_an_optimiser,
+        put_another,
+        load_others,
+        point_elsewhere,
+        change_the_head,
+    ],
 )
 def test_a_change_of_weights_is_seen_at_once(change):
     network = random_network(CONFIG)
@@ -108,3 +121,14 @@ def test_weights_made_in_inference_mode_are_used_as_they_are():
         network.train()
         torch.testing.assert_close(network(inputs), second, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(first, second, rtol=1e-3)
+
+
+def test_origins_asked_for_after_a_change_see_the_new_weights():
+    network = random_network(CONFIG)
+    inputs, _ = batch(CONFIG, random_values(), READ, ORIGINS)
+    with torch.inference_mode():
+        network(inputs)  # prepares the head
+        change_the_head(network)
+        origins = ORIGINS.expand(len(inputs.features), -1)
+        found = network(inputs, origins)
+        torch.testing.assert_close(found, network(inputs), rtol=1e-5, atol=1e-5)

@@ -1,6 +1,7 @@
 """Synthetic series: finite, of the right shape, and a function of their generator alone."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcn.pretraining.prior import FAMILIES, sample_series
-from tcn.pretraining.prior.families import Traits
+from tcn.pretraining.prior.families import Traits, exact, family_shares, settled
+from tcn.pretraining.prior.seasons import outer_levels, steady_pattern
 
 CYCLES = np.array([1, 4, 7, 12, 1, 5])
 
@@ -35,6 +37,50 @@ def test_each_family_is_finite_of_its_shape_and_reproducible(family, length):
 
 def test_shares_of_the_families_sum_to_one():
     assert sum(FAMILIES.values()) == pytest.approx(1.0)
+    assert sum(family_shares(512)) == pytest.approx(1.0)
+
+
+def test_long_series_are_settled_more_often_than_short_ones():
+    place = list(FAMILIES).index(settled)
+    assert family_shares(512)[place] > 3 * family_shares(60)[place]
+
+
+def test_the_page_of_the_prior_shows_every_family_with_its_share():
+    page = (Path(__file__).parents[2] / "docs" / "prior.md").read_text()
+    for family, share, of_long in zip(FAMILIES, family_shares(50), family_shares(512), strict=True):
+        assert f"| `{family.__name__}` | {100 * share:.0f} % | {100 * of_long:.0f} % |" in page
+        assert f"images/prior_{family.__name__}.png" in page
+
+
+def test_settled_series_neither_grow_nor_spread():
+    several = Traits(np.full(400, 24), np.full(400, 0.5))
+    values = settled(np.random.default_rng(0), several, 960)
+    early, late = values[:, :480], values[:, 480:]
+    unit = values.std(axis=1)
+    assert abs(np.median((late.mean(axis=1) - early.mean(axis=1)) / unit)) < 0.05
+    assert 0.85 < np.median(late.std(axis=1) / early.std(axis=1)) < 1.15
+
+
+def test_a_steady_pattern_repeats_itself_exactly():
+    season = np.array([3, 7, 24])
+    pattern = steady_pattern(np.random.default_rng(0), season, 100)
+    for row, m in zip(pattern, season, strict=True):
+        np.testing.assert_allclose(row[m:], row[:-m], atol=1e-12)
+
+
+def test_an_outer_level_holds_through_an_inner_cycle_or_moves_slowly():
+    levels = outer_levels(np.random.default_rng(0), np.full(300, 24), 24 * 21)
+    moves = (np.abs(np.diff(levels, axis=1)) > 1e-12).sum(axis=1)
+    assert np.median(moves) <= 24
+    week = 24 * 7
+    again = np.abs(levels[:, week:] - levels[:, :-week]).max(axis=1) < 1e-12
+    assert again.mean() > 0.75
+
+
+def test_half_of_the_exact_lines_and_waves_have_no_noise_at_all():
+    values = exact(np.random.default_rng(0), Traits(np.ones(400, np.int64), np.zeros(400)), 60)
+    bends = np.abs(np.diff(values, n=2, axis=1)).max(axis=1) / np.ptp(values, axis=1)
+    assert 0.15 < (bends < 1e-9).mean() < 0.4  # straight to rounding
 
 
 @settings(max_examples=15)

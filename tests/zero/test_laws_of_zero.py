@@ -32,10 +32,11 @@ def test_a_sine_seen_four_times_is_continued(zero, period):
     assert np.abs(answer.quantile(0.5)[0] - wave[4 * period :]).mean() < 0.2
 
 
-@pytest.mark.parametrize("length", [20, 60, 200])
+@pytest.mark.parametrize("start", [10.0, 1000.0, -50.0])
+@pytest.mark.parametrize("length", [16, 20, 60, 200])
 @pytest.mark.parametrize("slope", [1.0, -2.0])
-def test_a_straight_line_is_continued(zero, length, slope):
-    line = 10.0 + slope * np.arange(length + 12)
+def test_a_straight_line_is_continued(zero, start, length, slope):
+    line = start + slope * np.arange(length + 12)
     answer = forecast(zero, line[:length], 12)
     assert np.abs(answer.quantile(0.5)[0] - line[length:]).max() < 0.25 * 12 * abs(slope)
 
@@ -62,10 +63,15 @@ def test_a_forecast_follows_a_change_of_units(zero, factor, shift):
     assert np.abs(changed.quantiles - expected).max() < 1e-3 * spread
 
 
-def test_rolled_far_beyond_the_trained_horizon_it_beats_the_seasonal_naive_on_growth(zero):
+@pytest.mark.parametrize(
+    ("growth", "amplitude"), [(0.02, 3.0), (0.0, 3.0), (0.0, 6.0)], ids=["growing", "flat", "high"]
+)
+def test_rolled_to_ten_times_the_trained_horizon_it_beats_the_seasonal_naive(
+    zero, growth, amplitude
+):
     rng = np.random.default_rng(2)
     time = np.arange(480 + 1920)
-    base = 50 + 0.02 * time + 3 * np.sin(2 * np.pi * time / 24)
+    base = 50 + growth * time + amplitude * np.sin(2 * np.pi * time / 24)
     series = base + rng.standard_normal((4, len(time)))
     history, future = series[:, :480], series[:, 480:]
     answer = zero.predict(tcn.Panel.from_arrays(list(history), season_length=24), 1920)

@@ -32,6 +32,10 @@ class Head(nn.Module, ABC):
     def quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> Tensor:
         """Quantiles at `levels`, ascending along the last axis."""
 
+    @abstractmethod
+    def mean_and_quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        """Both at once, in float64: what the two share is computed once."""
+
 
 def softplus_offset(value: float) -> float:
     """What softplus turns into `value`."""

@@ -42,3 +42,6 @@ class GaussianHead(Head):
     def quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> Tensor:
         probits: Tensor = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64))
         return raw[..., :1] + self.scale(raw)[..., None] * probits.to(raw)
+
+    def mean_and_quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        return self.mean(raw).double(), self.quantiles(raw, levels).double()

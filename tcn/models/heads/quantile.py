@@ -69,6 +69,12 @@ class QuantileHead(Head):
         between: Tensor = (quantiles @ weights.to(quantiles)).cummax(dim=-1).values
         return between  # sums round differently: where two should be equal, one may be below
 
+    def mean_and_quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        gaps = nn.functional.softplus(raw[..., 1:] + self.offset).double()
+        weights = _gap_weights(self.levels, levels).to(gaps.device)
+        both = raw[..., :1] + gaps @ weights
+        return both[..., 0], both[..., 1:].cummax(dim=-1).values
+
 
 @lru_cache(maxsize=64)
 def _level_weights(levels: tuple[float, ...]) -> Tensor:
@@ -77,6 +83,23 @@ def _level_weights(levels: tuple[float, ...]) -> Tensor:
         tau = torch.tensor(levels, dtype=torch.float64, device="cpu")
         edges = torch.cat([tau.new_zeros(1), (tau[1:] + tau[:-1]) / 2.0, tau.new_ones(1)])
         return edges.diff()
+
+
+@lru_cache(maxsize=64)
+def _gap_weights(known: tuple[float, ...], wanted: tuple[float, ...]) -> Tensor:
+    """What each gap adds to the mean and to the wanted quantiles, (Q - 1, 1 + wanted).
+
+    The weights of known quantiles that make a mean or a quantile sum to 1, so that they pass the
+    median on whole.
+    """
+    with torch.inference_mode(False), torch.device("cpu"):
+        gap, level = torch.arange(len(known) - 1)[:, None], torch.arange(len(known))
+        middle = known.index(0.5)
+        above = (gap >= middle) & (level > gap)
+        below = (gap < middle) & (level <= gap)
+        steps = above.double() - below.double()  # a known quantile's distance from the median
+        weights = [_level_weights(known)[:, None], interpolation_weights(known, wanted)]
+        return steps @ torch.cat(weights, dim=1)
 
 
 @lru_cache(maxsize=64)

@@ -63,6 +63,9 @@ class StudentTHead(Head):
         standard = t_quantiles(self.inverse_degrees(raw), levels).to(raw)
         return raw[..., :1] + self.scale(raw)[..., None] * standard
 
+    def mean_and_quantiles(self, raw: Tensor, levels: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        return self.mean(raw).double(), self.quantiles(raw, levels).double()
+
 
 def t_quantiles(inverse_degrees: Tensor, levels: tuple[float, ...]) -> Tensor:
     """Quantiles of the standard t distribution, (...) -> (..., Q) float64.

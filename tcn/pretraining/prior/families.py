@@ -23,8 +23,8 @@ from tcn.pretraining.prior.noise import (
     standardise,
     volatility,
 )
-from tcn.pretraining.prior.seasons import Ints, seasonal
-from tcn.pretraining.prior.trends import trend
+from tcn.pretraining.prior.seasons import Ints, outer_levels, seasonal, steady_pattern
+from tcn.pretraining.prior.trends import LONG, trend
 
 
 class Traits(NamedTuple):
@@ -226,17 +226,8 @@ def two_seasons(rng: Generator, traits: Traits, length: int) -> Array:
     season = traits.season
     n = season.size
     inner = np.where(season > 1, season, 2)
-    other = rng.choice(np.array([2, 3, 4, 5, 12, 30]), n)
-    ratio = np.where(pick(rng, 0.75, n), 7, other).astype(np.int64)
-    outer = np.minimum(inner * ratio, 4 * length).astype(np.int64)
+    levels = outer_levels(rng, inner, length) * column(season > 1)
     first = seasonal(rng, inner, length) * column(season > 1)
-    within = np.arange(length) + column(rng.integers(0, outer))
-    block = (within // column(inner)) % column(ratio)
-    table = rng.normal(0.0, 1.0, (n, int(ratio.max())))
-    weekend = (block >= column(np.maximum(ratio - 2, 1))) * column(rng.uniform(-1.5, 0.5, n))
-    free = np.take_along_axis(table, block, axis=1) * 0.5
-    levels = np.where(column(pick(rng, 0.7, n)), weekend, free)
-    levels = levels * column(season > 1)
     modulated = first * np.exp(0.5 * levels) + levels * column(rng.uniform(0.0, 1.0, n))
     added = first + column(rng.uniform(0.2, 1.0, n)) * levels
     base = np.where(column(pick(rng, 0.5, n)), modulated, added)
@@ -247,13 +238,76 @@ def two_seasons(rng: Generator, traits: Traits, length: int) -> Array:
     return np.where(column(pick(rng, 0.4, n)), lifted, base)
 
 
+def settled(rng: Generator, traits: Traits, length: int) -> Array:
+    """What stays as it is for ever: fixed cycles, of one height or a new one each time, and noise.
+
+    The noise forgets within a few steps, or in some series within a few cycles. A third of the
+    series are proportional, a sixth cut off at a floor (no sun at night, no trade on Sundays).
+    """
+    season = traits.season
+    n = season.size
+    cyclic = season > 1
+    inner = np.where(cyclic, season, 2)
+    pattern = steady_pattern(rng, inner, length)
+    height = 1.0 + _heights(rng, inner, length)
+    levels = outer_levels(rng, inner, length) * column(pick(rng, 0.4, n))
+    base = (pattern * height + levels) * column(
+        np.where(cyclic, log_uniform(rng, 0.3, 8.0, n), 0.0)
+    )
+    memory = np.where(pick(rng, 0.4, n), 0.0, 1.0 - log_uniform(rng, 0.01, 0.8, n))
+    total = base + ar1(rng, memory, n, length) * volatility(rng, n, length)
+    grown = np.exp(np.clip(column(log_uniform(rng, 0.05, 0.5, n)) * total, -8.0, 8.0))
+    total = np.where(column(pick(rng, 0.35, n)), grown, total)
+    floor = np.quantile(total, rng.uniform(0.05, 0.5), axis=1, keepdims=True)
+    return np.where(column(pick(rng, 0.15, n)), np.maximum(total, floor), total)
+
+
+def _heights(rng: Generator, season: Ints, length: int) -> Array:
+    """How much higher than usual each cycle is, the same through the cycle, (N, L)."""
+    n = season.size
+    number = length // int(season.min()) + 1
+    per_cycle = ar1(rng, rng.uniform(0.0, 0.8, n), n, number)
+    spread = np.where(pick(rng, 0.4, n), rng.uniform(0.1, 0.6, n), 0.0)
+    which = np.arange(length) // column(season)
+    return column(spread) * np.take_along_axis(per_cycle, which, axis=1)
+
+
+def exact(rng: Generator, traits: Traits, length: int) -> Array:
+    """Straight lines, sines and the same pattern again and again, with next to no noise."""
+    n = traits.season.size
+    time = np.arange(length)
+    period = log_uniform(rng, 3.0, max(length / 3.0, 4.0), n)
+    period = np.where(traits.season > 1, traits.season, period)
+    sine = np.sin(2.0 * np.pi * time / column(period) + column(rng.uniform(0, 2 * np.pi, n)))
+    again = steady_pattern(rng, np.maximum(traits.season, 2), length)
+    line = column(rng.normal(0.0, 1.0, n)) * (time / length)
+    start = column(rng.normal(0.0, 3.0, n))
+    kind = column(rng.choice(4, n, p=[0.5, 0.2, 0.15, 0.15]))
+    path = np.choose(kind, [line, sine, again, sine + 3.0 * line])
+    noise = column(np.where(pick(rng, 0.5, n), 0.0, log_uniform(rng, 1e-4, 0.05, n)))
+    return start + path + noise * rng.standard_normal((n, length))
+
+
 FAMILIES: dict[Family, float] = {
-    trend_season_noise: 0.27,
-    exponential_smoothing: 0.20,
-    sarima: 0.16,
+    trend_season_noise: 0.26,
+    exponential_smoothing: 0.19,
+    sarima: 0.15,
     random_walks: 0.13,
-    gaussian_process: 0.08,
+    gaussian_process: 0.07,
     counts: 0.06,
-    shapes: 0.04,
-    two_seasons: 0.06,
+    shapes: 0.03,
+    two_seasons: 0.05,
+    settled: 0.04,
+    exact: 0.02,
 }
+# How much more often a family is drawn where series are long: hours and days outlast their trends.
+LONG_FACTOR: dict[Family, float] = {two_seasons: 3.0, settled: 8.0, counts: 0.7}
+
+
+def family_shares(length: int) -> Array:
+    """Probability of each of FAMILIES for series of `length`, in their order."""
+    shares = [
+        share * (LONG_FACTOR.get(family, 1.0) if length >= LONG else 1.0)
+        for family, share in FAMILIES.items()
+    ]
+    return np.array(shares) / sum(shares)

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tcn.pretraining.prior.disturbances import disturb
-from tcn.pretraining.prior.families import FAMILIES, Family, Traits
+from tcn.pretraining.prior.families import FAMILIES, Family, Traits, family_shares
 from tcn.pretraining.prior.noise import Array, column, log_uniform, pick
 from tcn.pretraining.prior.seasons import season_lengths
 
@@ -17,7 +17,8 @@ SHORT = 90
 HINT_KEPT = 0.88
 HINT_WRONG = 0.05
 HINT_WITHOUT_SEASON = 0.5
-YEARLY_GROWTH = 0.55
+YEARLY_GROWTH = 0.52  # median over series
+GROWTH_SPREAD = 0.5  # of its logarithm
 
 
 class SyntheticSeries(NamedTuple):
@@ -30,14 +31,13 @@ class SyntheticSeries(NamedTuple):
 def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
     """Draw `n` series of `length` from the mixture."""
     names = list(FAMILIES)
-    shares = np.array(list(FAMILIES.values()))
-    family = rng.choice(len(names), size=n, p=shares / shares.sum())
+    family = rng.choice(len(names), size=n, p=family_shares(length))
     nominal = season_lengths(rng, n, length)
     share = SEASONAL_SHARE_OF_SHORT if length < SHORT else SEASONAL_SHARE
     is_seasonal = pick(rng, share, n)
     season = np.where(is_seasonal, nominal, 1)
     hints = _hints(rng, season, nominal, length)
-    traits = Traits(season, _growth(hints))
+    traits = Traits(season, _growth(rng, hints))
     values = np.empty((n, length))
     for number, make in enumerate(names):
         rows = np.flatnonzero(family == number)
@@ -48,13 +48,15 @@ def sample_series(rng: Generator, n: int, length: int) -> SyntheticSeries:
     return SyntheticSeries(values, hints)
 
 
-def _growth(hints: NDArray[np.int64]) -> Array:
+def _growth(rng: Generator, hints: NDArray[np.int64]) -> Array:
     """Drift per step against its shocks: that of years, shrunk by the root of the steps in one.
 
-    A cycle other than a year says less of growth, so it has half of it.
+    Series differ in it: some hardly grow, others do so steadily, and the past tells which. A cycle
+    other than a year says less of growth, so it has half of it.
     """
     halved = np.where(np.isin(hints, (1, 4, 12)), 1.0, 0.5)
-    return YEARLY_GROWTH * halved / np.sqrt(hints)
+    own = np.exp(GROWTH_SPREAD * rng.standard_normal(hints.size))
+    return YEARLY_GROWTH * own * halved / np.sqrt(hints)
 
 
 def _finite(make: Family, rng: Generator, traits: Traits, length: int) -> Array:

@@ -30,21 +30,51 @@ def phases(rng: Generator, season: Ints, length: int) -> Ints:
     return (column(start) + np.arange(length)) % column(season)
 
 
+def steady_pattern(rng: Generator, season: Ints, length: int) -> Array:
+    """Periodic patterns of unit variance that never change, (N, L)."""
+    return _pattern(rng, season, phases(rng, season, length))
+
+
 def seasonal(rng: Generator, season: Ints, length: int) -> Array:
     """Periodic patterns of unit variance that drift slowly in some series, (N, L)."""
     n = season.size
     phase = phases(rng, season, length)
-    kind = rng.integers(0, 10, n)
-    pattern = np.zeros((n, length))
-    for low, high, make in ((0, 4, _fourier), (4, 7, _profile), (7, 9, _smooth), (9, 10, _spikes)):
-        rows = np.flatnonzero((kind >= low) & (kind < high))
-        if rows.size:
-            pattern[rows] = make(rng, season[rows], phase[rows])
-    pattern = standardise(pattern)
+    pattern = _pattern(rng, season, phase)
     drifting = pick(rng, 0.35, n)
     swing = np.where(drifting, rng.uniform(0.1, 0.6, n), 0.0)
     pattern = pattern * np.exp(column(swing) * smooth_path(rng, n, length, 4))
     return _change_shape(rng, pattern, season, phase, pick(rng, 0.2, n))
+
+
+def outer_levels(rng: Generator, inner: Ints, length: int) -> Array:
+    """Levels of the cycles inside an outer cycle: weekdays, or weeks of a year, (N, L).
+
+    Seven cycles to an outer one in most series, 52 where a cycle is a week of days; the last two
+    stand out in most (weekends), in the others each has a level of its own, a year a smooth one.
+    """
+    n = inner.size
+    usual = np.where((inner == 7) | (inner == 5), 52, 7)
+    other = rng.choice(np.array([2, 3, 4, 5, 12, 30]), n)
+    ratio = np.where(pick(rng, 0.8, n), usual, other).astype(np.int64)
+    within = np.arange(length) + column(rng.integers(0, inner * ratio))
+    block = (within // column(inner)) % column(ratio)
+    table = rng.normal(0.0, 1.0, (n, int(ratio.max())))
+    free = np.take_along_axis(table, block, axis=1) * 0.5
+    weekend = (block >= column(np.maximum(ratio - 2, 1))) * column(rng.uniform(-1.5, 0.5, n))
+    angle = 2.0 * np.pi * within / column(inner * ratio)
+    year = np.cos(angle) + column(rng.normal(0.0, 0.3, n)) * np.cos(2.0 * angle)
+    levels = np.where(column(pick(rng, 0.7, n)), weekend, free)
+    return np.where(column(ratio >= 30), year, levels)
+
+
+def _pattern(rng: Generator, season: Ints, phase: Ints) -> Array:
+    kind = rng.integers(0, 10, season.size)
+    pattern = np.zeros(phase.shape)
+    for low, high, make in ((0, 4, _fourier), (4, 7, _profile), (7, 9, _smooth), (9, 10, _spikes)):
+        rows = np.flatnonzero((kind >= low) & (kind < high))
+        if rows.size:
+            pattern[rows] = make(rng, season[rows], phase[rows])
+    return standardise(pattern)
 
 
 def _change_shape(
