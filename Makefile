@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test smoke check format test-slow bench bench-accuracy clean
+.PHONY: help install serve test smoke check format test-slow bench bench-zero bench-accuracy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile
@@ -59,8 +59,15 @@ format: $(STAMP)  ## format and fix what can be fixed
 test-slow: $(STAMP)  ## the tests that train for real
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-bench: $(STAMP)  ## zero-shot accuracy beside published figures; TCN_DATA names the folder with the series
-	$(BIN)/python -m benchmarks.zero_shot
+bench: $(STAMP)  ## speed, memory and growth beside peers (which must be installed), as one table
+	@set -e; for name in training_speed time_to_accuracy prediction_speed start_up memory cost_growth latency; do $(BIN)/python -m benchmarks.$$name; done
+	$(BIN)/python -m benchmarks.training_speed --threads 1
+	@set -e; for part in streams last training; do $(BIN)/python -m benchmarks.streaming $$part; done
+	$(BIN)/python -m benchmarks.table
+
+bench-zero: $(STAMP)  ## zero-shot accuracy beside published figures; TCN_DATA names the folder with the series
+	$(BIN)/python -m benchmarks.zero_shot --intervals
+	$(BIN)/python -m benchmarks.synthetic_series
 
 bench-accuracy: $(STAMP)  ## accuracy of trained models; takes hours
 	@set -e; for task in m3 tourism etth1; do $(BIN)/python -m benchmarks.accuracy $$task; done
