@@ -62,7 +62,9 @@ def read_header(path: Path) -> Header:
             prefix = file.read(8)
             length = int.from_bytes(prefix, "little")
             size = path.stat().st_size
-            _check_length(path, prefix, length, size)
+            _refuse_pickle(path, prefix, file.read(1))
+            _check_length(path, length, size, len(prefix))
+            file.seek(8)
             text = file.read(length)
     except OSError as error:
         raise CheckpointError(f"Cannot read '{path}': {error.strerror or error}.") from error
@@ -74,13 +76,21 @@ def read_header(path: Path) -> Header:
     return Header(ordered, metadata, size)
 
 
-def _check_length(path: Path, prefix: bytes, length: int, size: int) -> None:
-    if prefix[:2] == b"PK" or prefix[:1] == b"\x80":
+def _refuse_pickle(path: Path, prefix: bytes, following: bytes) -> None:
+    """Name what a file is that starts like a pickle or a zip, and has no JSON after the length.
+
+    The first bytes alone do not tell: they are the lowest of the header's length.
+    """
+    is_alike = prefix[:2] == b"PK" or prefix[:1] == b"\x80"
+    if is_alike and following != b"{":
         raise CheckpointError(
             f"'{path}' is a pickle or a zip archive, not safetensors. Nothing is ever unpickled: "
             "save the weights with tcn.save."
         )
-    if len(prefix) < 8:
+
+
+def _check_length(path: Path, length: int, size: int, n_prefix: int) -> None:
+    if n_prefix < 8:
         raise CheckpointError(
             f"'{path}' has {size} bytes, too few for safetensors. It was cut off: save it again."
         )

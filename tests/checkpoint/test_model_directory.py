@@ -18,6 +18,7 @@ from torch import nn
 
 from tcn.checkpoint import MAX_PARAMETERS, atomic, read_checkpoint, write_checkpoint
 from tcn.checkpoint.directory import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
+from tcn.checkpoint.header import read_header
 from tcn.errors import CheckpointError
 
 
@@ -325,6 +326,16 @@ def test_a_pickle_named_as_weights_is_refused_and_never_run(tmp_path, writer):
     with pytest.raises(CheckpointError, match=r"is a pickle or a zip archive"):
         load(path)
     assert not canary.exists()
+
+
+def test_headers_of_any_length_are_read(tmp_path):
+    beginnings = set()
+    for filling in range(0, 600, 8):
+        path = tmp_path / f"{filling}.safetensors"
+        save_file({"a": torch.ones(2)}, path, metadata={"note": "x" * filling})
+        beginnings.add(path.read_bytes()[0])
+        assert read_header(path).metadata == {"note": "x" * filling}
+    assert 0x80 in beginnings  # the first byte of a pickle
 
 
 def test_a_link_out_of_the_directory_is_refused(tmp_path):
