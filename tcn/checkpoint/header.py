@@ -7,10 +7,11 @@ Source: the format description of huggingface/safetensors.
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -59,16 +60,20 @@ def read_header(path: Path) -> Header:
     """Read and check the header of the safetensors file `path`; the data are not read."""
     try:
         with path.open("rb") as file:
-            prefix = file.read(8)
-            length = int.from_bytes(prefix, "little")
-            size = path.stat().st_size
-            _refuse_pickle(path, prefix, file.read(1))
-            _check_length(path, length, size, len(prefix))
-            file.seek(8)
-            text = file.read(length)
+            return read_header_of(file, path)
     except OSError as error:
         raise CheckpointError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    entries = _parse(path, text)
+
+
+def read_header_of(file: BinaryIO, path: Path) -> Header:
+    """The same of a file that is open at its beginning: it may be replaced on disk meanwhile."""
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    size = os.fstat(file.fileno()).st_size
+    _refuse_pickle(path, prefix, file.read(1))
+    _check_length(path, length, size, len(prefix))
+    file.seek(8)
+    entries = _parse(path, file.read(length))
     metadata = _metadata(path, entries.pop(METADATA_KEY, {}))
     specs = {name: _spec(path, name, entry) for name, entry in entries.items()}
     ordered = dict(sorted(specs.items(), key=lambda item: (item[1].start, item[1].end)))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tcn.checkpoint.atomic import write_file
 from tcn.checkpoint.directory import own_copies
-from tcn.checkpoint.header import read_header
+from tcn.checkpoint.header import read_header_of
 from tcn.errors import CheckpointError
 
 _KEY = "state"
@@ -36,10 +36,12 @@ def load_state(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"No training state at '{path}'. Start the training anew.")
-    header = read_header(path)
     try:
+        with path.open("rb") as file:
+            header = read_header_of(file, path)
+            file.seek(0)
+            tensors = load_tensors(file.read())
         meta = json.loads(header.metadata[_KEY])
-        tensors = load_tensors(path.read_bytes())
     except (KeyError, ValueError, OSError, SafetensorError) as error:
         raise CheckpointError(
             f"'{path}' is not a training state this version can read: {error}. "

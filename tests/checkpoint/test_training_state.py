@@ -1,6 +1,7 @@
 """The state of a training run survives bit for bit."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -35,6 +36,28 @@ def test_a_state_is_replaced_and_nothing_is_left_behind(tmp_path):
         save_state(tmp_path / "runs" / "state", {"a": torch.full((2,), float(step))}, {"s": step})
     assert load_state(tmp_path / "runs" / "state")[1] == {"s": 2}
     assert [item.name for item in (tmp_path / "runs").iterdir()] == ["state"]
+
+
+def test_a_state_read_while_it_is_replaced_is_one_of_those_written(tmp_path):
+    path = tmp_path / "state"
+    stop = threading.Event()
+
+    def write():
+        step = 0
+        while not stop.is_set():
+            step += 1
+            save_state(path, {"a": torch.full((step % 50 + 1,), float(step))}, {"step": step})
+
+    save_state(path, {"a": torch.zeros(1)}, {"step": 0})
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(200):
+            tensors, meta = load_state(path)
+            assert tensors["a"][0] == meta["step"]
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_a_missing_cut_or_foreign_state_is_refused(tmp_path):
