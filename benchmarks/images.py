@@ -37,8 +37,8 @@ from benchmarks.side_by_side import processor
 from tcn.evaluation.images import evaluate_images
 from tcn.images import CIFAR10_CLASSES, Augmentation, ImageSet, channel_statistics, read_images
 from tcn.models.image import ImageConfig, cnn, mlp, pixel_tcn, residual_cnn
+from tcn.models.precision import autocast, number_format
 from tcn.training.images import ImageBatches, ImageTrainConfig, fit_images, fresh_network
-from tcn.training.precision import autocast, training_dtype
 
 RESULTS = Path(__file__).parent / "results"
 SETS = Callable[[Path], tuple[ImageSet, ImageSet]]
@@ -168,7 +168,7 @@ def run_step(rounds: int = 40) -> dict[str, Any]:
     )
     batches = ImageBatches(images, cnn(), 32, 0)
     ours, plain = fresh_network(cnn(), 0).train(), PlainCNN().train()
-    dtype = training_dtype("auto")
+    dtype = number_format("auto")
 
     def our_loss(step: int) -> Tensor:
         batch = batches(step)

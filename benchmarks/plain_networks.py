@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tcn.layers import ResidualBlock, Stack, dilation_cycles
+from tcn.models.precision import autocast
 from tcn.series import Panel
 from tcn.training import LoopSettings, Task, train
 from tcn.training.panel_windows import Pairs, PanelWindows
-from tcn.training.precision import autocast
 
 LEVELS, CHANNELS, KERNEL = 6, 32, 3
 CONTEXT, HORIZON, BATCH = 168, 24, 256

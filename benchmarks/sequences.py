@@ -29,8 +29,8 @@ from benchmarks.development_data import data_folder
 from benchmarks.sequence_tasks import TASKS, Batch, Data, Recipe, SequenceTask
 from benchmarks.side_by_side import RESULTS, processor, write_result
 from tcn.layers import CausalConv1d, ResidualBlock, Stack, dilation_cycles
+from tcn.models.precision import autocast, number_format
 from tcn.training.loop import LoopSettings, Progress, Task, train, warmup_then_linear
-from tcn.training.precision import autocast, training_dtype
 
 SYNTHETIC = ("adding", "copy-memory")
 ANY_MINUTES = 1e9
@@ -130,7 +130,7 @@ def train_task(
     """
     task = TASKS[name]
     network = build(options.network, task, recipe, seed)
-    dtype = training_dtype("auto") if options.network == "tcn" else torch.float32
+    dtype = number_format("auto") if options.network == "tcn" else torch.float32
     directory = Path(options.state) / f"{name}-{options.network}-{seed}"
     clock = Clock(directory / "seconds.json")
 

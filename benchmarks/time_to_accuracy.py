@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from benchmarks import plain_networks as nets
 from benchmarks.side_by_side import gemm_peak, processor, threads, write_result
+from tcn.models.precision import number_format
 from tcn.series import Panel
 from tcn.training.panel_windows import Pairs, PanelWindows
-from tcn.training.precision import training_dtype
 
 RATES = (1e-3, 3e-3)
 EVERY = 5
@@ -161,7 +161,7 @@ def _ours(windows: PanelWindows, record: Record, rate: float, steps: int) -> Rec
 
     record.start()
     with contextlib.suppress(Enough):
-        nets.our_steps(network, batch_at, steps + 1, training_dtype("auto"), rate=rate)
+        nets.our_steps(network, batch_at, steps + 1, number_format("auto"), rate=rate)
     return record
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import torch
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.checkpoint.parts import described_network, info_of, manifest_of
 from tcn.checkpoint.replaced import load_stable
 from tcn.classifier import ImageClassifier
 from tcn.errors import CheckpointError, ConfigError
-from tcn.models import IMAGE, ImageConfig, ImageNetwork, build_network
-
-_STAMPS = ("created", "version", "parameters")
+from tcn.models import IMAGE, ImageConfig, ImageNetwork
 
 
 def save_classifier(classifier: ImageClassifier, path: Path | str) -> None:
@@ -23,7 +22,7 @@ def save_classifier(classifier: ImageClassifier, path: Path | str) -> None:
         kind=IMAGE,
         config=classifier.config.to_dict(),
         tensors=classifier.network.state_dict(),
-        info={key: value for key, value in classifier.manifest.items() if key not in _STAMPS},
+        info=info_of(classifier.manifest),
         extras={"class_names": list(classifier.class_names)},
     )
 
@@ -48,14 +47,13 @@ def _load(path: Path) -> ImageClassifier:
     with torch.random.fork_rng(devices=[]):
         network = ImageNetwork(config)
     checkpoint.load_into(network)
-    stamps = {key: checkpoint.manifest[key] for key in _STAMPS if key in checkpoint.manifest}
     try:
         return ImageClassifier(
             config=config,
             network=network,
             class_names=_class_names(checkpoint),
             name=path.resolve().name,
-            manifest=dict(checkpoint.info) | stamps,
+            manifest=manifest_of(checkpoint),
         )
     except ConfigError as error:
         raise CheckpointError(f"The model in '{path}' cannot be used: {error}") from None
@@ -63,13 +61,7 @@ def _load(path: Path) -> ImageClassifier:
 
 def _checked_config(checkpoint: Checkpoint) -> ImageConfig:
     """The config, once the tensors on the disk fit the network it asks for."""
-    try:
-        with torch.device("meta"):
-            config, shapes = build_network(checkpoint.kind, checkpoint.config)
-    except (ConfigError, TypeError) as error:
-        raise CheckpointError(
-            f"The config of the model in '{checkpoint.directory}' is not valid: {error}"
-        ) from error
+    config, shapes = described_network(checkpoint)
     assert isinstance(config, ImageConfig)
     checkpoint.check(shapes)
     return config

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.checkpoint.parts import described_network, info_of, manifest_of
 from tcn.checkpoint.replaced import load_stable
 from tcn.config import TCNConfig, WaveNetConfig, require_choice
 from tcn.errors import CheckpointError, ConfigError
 from tcn.forecaster import Forecaster
-from tcn.models import ForecastNetwork, build_network, kind_of
+from tcn.models import ForecastNetwork, kind_of
 from tcn.models.calibration import Calibration
 from tcn.series.conditions import Conditions
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 BUNDLED = ("zero",)
 RuntimeName = Literal["torch", "openvino", "onnxruntime"]
-
-_STAMPS = ("created", "version", "parameters")
 
 
 def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None = None) -> None:
@@ -38,7 +37,7 @@ def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None 
         kind=kind_of(forecaster.config),
         config=forecaster.config.to_dict(),
         tensors=_stored(forecaster.network.state_dict(), dtype),
-        info={key: value for key, value in forecaster.manifest.items() if key not in _STAMPS},
+        info=info_of(forecaster.manifest),
         extras={
             "calibration": None if calibration is None else calibration.to_dict(),
             "conditions": forecaster.conditions.to_dict(),
@@ -84,12 +83,11 @@ def _load(path: Path) -> Forecaster:
     checkpoint = read_checkpoint(path)
     config, network = _network(checkpoint)
     calibration, conditions = _extras(checkpoint)
-    stamps = {key: checkpoint.manifest[key] for key in _STAMPS if key in checkpoint.manifest}
     return Forecaster(
         config=config,
         network=network.eval(),
         name=path.resolve().name,
-        manifest=dict(checkpoint.info) | stamps,
+        manifest=manifest_of(checkpoint),
         calibration=calibration,
         conditions=conditions,
     )
@@ -101,13 +99,7 @@ def _bundled(name: str) -> Path:
 
 def _network(checkpoint: Checkpoint) -> tuple[TCNConfig | WaveNetConfig, ForecastNetwork]:
     """The config, and its network with the weights; built for real only once the weights fit it."""
-    try:
-        with torch.device("meta"):
-            config, shapes = build_network(checkpoint.kind, checkpoint.config)
-    except (ConfigError, TypeError) as error:
-        raise CheckpointError(
-            f"The config of the model in '{checkpoint.directory}' is not valid: {error}"
-        ) from error
+    config, shapes = described_network(checkpoint)
     if not isinstance(config, TCNConfig | WaveNetConfig):
         raise CheckpointError(
             f"The model in '{checkpoint.directory}' is of kind {checkpoint.kind!r}, which does not "

@@ -5,13 +5,12 @@ from pathlib import Path
 import torch
 
 from tcn.checkpoint.directory import Checkpoint, read_checkpoint, write_checkpoint
+from tcn.checkpoint.parts import described_network, info_of, manifest_of
 from tcn.checkpoint.replaced import load_stable
-from tcn.errors import CheckpointError, ConfigError
+from tcn.errors import CheckpointError
 from tcn.generator import WaveformGenerator
-from tcn.models import WAVEFORM, build_network
+from tcn.models import WAVEFORM
 from tcn.models.waveform import WaveformConfig, WaveformNetwork
-
-_STAMPS = ("created", "version", "parameters")
 
 
 def save_generator(generator: WaveformGenerator, path: Path | str) -> None:
@@ -24,7 +23,7 @@ def save_generator(generator: WaveformGenerator, path: Path | str) -> None:
         kind=WAVEFORM,
         config=generator.config.to_dict(),
         tensors=generator.network.state_dict(),
-        info={key: value for key, value in generator.manifest.items() if key not in _STAMPS},
+        info=info_of(generator.manifest),
     )
 
 
@@ -47,21 +46,12 @@ def _load(path: Path) -> WaveformGenerator:
     with torch.random.fork_rng(devices=[]):
         network = WaveformNetwork(config)
     checkpoint.load_into(network)
-    stamps = {key: checkpoint.manifest[key] for key in _STAMPS if key in checkpoint.manifest}
-    return WaveformGenerator(
-        config, network, path.resolve().name, manifest=dict(checkpoint.info) | stamps
-    )
+    return WaveformGenerator(config, network, path.resolve().name, manifest=manifest_of(checkpoint))
 
 
 def _checked_config(checkpoint: Checkpoint) -> WaveformConfig:
     """The config, once the tensors on the disk fit the network it asks for."""
-    try:
-        with torch.device("meta"):
-            config, shapes = build_network(checkpoint.kind, checkpoint.config)
-    except (ConfigError, TypeError) as error:
-        raise CheckpointError(
-            f"The config of the model in '{checkpoint.directory}' is not valid: {error}"
-        ) from error
+    config, shapes = described_network(checkpoint)
     assert isinstance(config, WaveformConfig)
     checkpoint.check(shapes)
     return config

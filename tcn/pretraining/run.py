@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tcn.config import Config, Precision, TCNConfig, require_choice, require_float, require_int
 from tcn.models.forecast import ForecastNetwork
+from tcn.models.precision import autocast, number_format
 from tcn.pretraining.prior import sample_series
 from tcn.training.loop import LoopSettings, Report, Task, train, warmup_then_linear
 from tcn.training.origins import (
@@ -24,7 +25,6 @@ from tcn.training.origins import (
     training_pairs,
     weighted_loss,
 )
-from tcn.training.precision import autocast, training_dtype
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def pretrain(
         network = ForecastNetwork(network_config)
     if initial is not None:
         network.load_state_dict(initial.state_dict())
-    dtype = training_dtype(config.precision)
+    dtype = number_format(config.precision)
 
     def loss_of(pairs: TrainingPairs) -> Tensor:
         with autocast(pairs.inputs.features.device, dtype):

@@ -106,6 +106,16 @@ def step_inputs(history: History, end: Array, steps: Array) -> StepInputs:
     )
 
 
+# where the ends that `_origins` looks at once stand side by side
+_AT_CYCLES = slice(0, N_LONG_CYCLES + 1)
+_AT_OUTER = slice(_AT_CYCLES.stop, _AT_CYCLES.stop + N_OUTER_CYCLES + 1)
+_AT_PARTS = slice(_AT_OUTER.stop, _AT_OUTER.stop + N_LONG_CYCLES)
+_AT_NEWEST = slice(_AT_PARTS.stop, _AT_PARTS.stop + 3)
+_BEFORE_SLOPES = slice(_AT_NEWEST.stop, _AT_NEWEST.stop + 2)
+_WIDTH_BEFORE = slice(_BEFORE_SLOPES.stop, _BEFORE_SLOPES.stop + 2)
+_LEVEL_BEGIN, _SCALE_BEGIN = _WIDTH_BEFORE.stop, _WIDTH_BEFORE.stop + 1
+
+
 class _Origins(NamedTuple):
     """What is known at each origin, in the units of History where no other is named."""
 
@@ -142,22 +152,23 @@ def _origins(history: History, end: Array) -> _Origins:
         last - scale_window(season),
     ]
     rows = look_up(history, WINDOW_ROWS, space.concat(ends, 2))
-    scaling = loc_scale_of(history, rows[..., 0], rows[..., 29], rows[..., 30])
+    scaling = loc_scale_of(history, rows[..., 0], rows[..., _LEVEL_BEGIN], rows[..., _SCALE_BEGIN])
     loc, scale = scaling.loc[:, :, None], scaling.scale[:, :, None]
     positive = look_up(history, slice(Row.POSITIVE, Row.POSITIVE + 1), last)[:, 0]
     sums = rows[:, Row.VALUES : Row.NUMBER + 1]
-    means = _cycle_means(season, part, sums[..., :9], sums[..., 14:22])
-    edges = sums[..., 9:14]
+    means = _cycle_means(season, part, sums[..., _AT_CYCLES], sums[..., _AT_PARTS])
+    edges = sums[..., _AT_OUTER]
     parts = edges[..., :-1] - edges[..., 1:]
     outer_means = parts[:, 0] / space.at_least(parts[:, 1], 1.0)
     outer_means = space.where(parts[:, 1] > 0.0, outer_means, loc)
     means = space.concat([space.where(season == 1, loc, means), outer_means], 2)
-    before = level_between(rows[:, LEVEL_ROWS, :, 25:27], rows[:, LEVEL_ROWS, :, 27:29])
+    levels = rows[:, LEVEL_ROWS]
+    before = level_between(levels[..., _BEFORE_SLOPES], levels[..., _WIDTH_BEFORE])
     return _Origins(
         scaling,
         age,
         positive,
-        (rows[:, Row.LAST_SEEN, :, 22:25] - loc) / scale,
+        (rows[:, Row.LAST_SEEN, :, _AT_NEWEST] - loc) / scale,
         (loc - before) / scale / lags,
         means,
         _ratios(history, positive, loc, means),

@@ -17,13 +17,13 @@ from tcn.forecaster import Forecaster
 from tcn.models.calibration import HIGH, LOW, Calibration, fit_calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
+from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel
 from tcn.series.season import seasons_of
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
-from tcn.training.precision import autocast, training_dtype
 from tcn.training.windows import (
     PanelBatches,
     WindowSettings,
@@ -108,7 +108,7 @@ def _train(
     directory: Path | str | None,
     progress: Report | None,
 ) -> Progress:
-    dtype = training_dtype(settings.precision)
+    dtype = number_format(settings.precision)
     device = torch.device("cpu")
 
     def loss_of(pairs: TrainingPairs) -> Tensor:

@@ -19,9 +19,9 @@ from tcn.config import Config, Precision, require_choice, require_float, require
 from tcn.errors import ConfigError, DataError
 from tcn.images import Augmentation, ImageSet, augment, standardise, to_tensor
 from tcn.models.image import ImageConfig, ImageNetwork, network_inputs, specs
+from tcn.models.precision import autocast, number_format
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train
 from tcn.training.moments import RunningMoments
-from tcn.training.precision import autocast, training_dtype
 
 ScheduleName = Literal["constant", "cosine"]
 
@@ -240,7 +240,7 @@ def _task(
     validation: ImageSet | None,
     history: _History,
 ) -> Task[ImageBatch]:
-    dtype = training_dtype(settings.precision)
+    dtype = number_format(settings.precision)
     device = torch.device("cpu")
 
     def loss_of(batch: ImageBatch) -> Tensor:

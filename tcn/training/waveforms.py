@@ -17,9 +17,9 @@ from tcn.config import Config, Precision, require_choice, require_float, require
 from tcn.errors import DataError
 from tcn.generator import WaveformGenerator, bits_between
 from tcn.layers import Condition, channels_last
+from tcn.models.precision import autocast, number_format
 from tcn.models.waveform import WaveformConfig, WaveformNetwork, WaveformPiece, WaveformSet
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
-from tcn.training.precision import autocast, training_dtype
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _loss(
     network: WaveformNetwork, settings: WaveformTrainConfig
 ) -> Callable[[WaveformBatch], Tensor]:
     """Mean bits of the targets that count."""
-    dtype = training_dtype(settings.precision)
+    dtype = number_format(settings.precision)
 
     def loss_of(batch: WaveformBatch) -> Tensor:
         with autocast(torch.device("cpu"), dtype):

@@ -11,6 +11,7 @@ from torch import nn
 
 from tcn.errors import DataError
 from tcn.models.heads import GaussianHead
+from tcn.models.precision import number_format
 from tcn.series import Panel
 from tcn.series.conditions import Conditions
 from tcn.series.scaling import loc_scale_at, read_history
@@ -25,7 +26,6 @@ from tcn.training.origins import (
     step_targets,
     weighted_loss,
 )
-from tcn.training.precision import training_dtype
 from tcn.training.windows import PanelBatches, WindowSettings, split_by_time, validation_batches
 
 SETTINGS = WindowSettings(
@@ -215,6 +215,6 @@ def test_biases_and_norms_do_not_decay():
 
 
 def test_a_number_format_can_be_asked_for():
-    assert training_dtype("bfloat16") == torch.bfloat16
-    assert training_dtype("float32") == torch.float32
-    assert training_dtype("auto") in {torch.bfloat16, torch.float32}
+    assert number_format("bfloat16") == torch.bfloat16
+    assert number_format("float32") == torch.float32
+    assert number_format("auto") in {torch.bfloat16, torch.float32}
