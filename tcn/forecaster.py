@@ -1,6 +1,6 @@
 """Forecaster: a network and its config, ready to forecast. It never trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from tcn.series.batches import batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import encoder_features
 from tcn.series.forecast import Forecast
-from tcn.series.panel import Panel
+from tcn.series.panel import Panel, require_panel
 from tcn.series.paths import draw_paths, mixture_quantiles, path_normals
 from tcn.series.references import step_inputs
 from tcn.series.scaling import (
@@ -62,11 +62,16 @@ class Forecaster:
     calibration: Calibration | None = None
     conditions: Conditions = field(default_factory=Conditions)
 
+    def __repr__(self) -> str:
+        size = sum(weight.numel() for weight in self.network.parameters())
+        kind, horizon = type(self.config).__name__, self.config.horizon
+        return f"Forecaster({self.name!r}, {kind}, horizon={horizon}, {size:,} parameters)"
+
     def predict(
         self,
         panel: Panel,
         horizon: int | None = None,
-        quantile_levels: tuple[float, ...] = DEFAULT_LEVELS,
+        quantile_levels: Sequence[float] = DEFAULT_LEVELS,
         *,
         season_length: int | None = None,
         batch_size: int = 256,
@@ -85,9 +90,9 @@ class Forecaster:
         processors that have it, and coarser: forecasts move by about a hundredth of the series'
         spread. "auto" takes it where the processor has it.
         """
+        require_panel(panel)
         steps = _checked_horizon(self.config.horizon if horizon is None else horizon)
-        levels = tuple(float(level) for level in quantile_levels)
-        require_quantile_levels(levels)
+        levels = _checked_levels(quantile_levels)
         require_choice("precision", precision, Precision)
         dtype = number_format(precision)
         self.conditions.check(panel, steps)
@@ -262,6 +267,18 @@ def _checked_horizon(horizon: int) -> int:
     if not 1 <= horizon <= MAX_HORIZON:
         raise ConfigError(f"horizon must be from 1 to {MAX_HORIZON:,}, got {horizon}.")
     return int(horizon)
+
+
+def _checked_levels(quantile_levels: Sequence[float]) -> tuple[float, ...]:
+    try:
+        levels = tuple(float(level) for level in quantile_levels)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"quantile_levels must be several numbers, such as (0.1, 0.5, 0.9), got "
+            f"{quantile_levels!r}."
+        ) from None
+    require_quantile_levels(levels)
+    return levels
 
 
 def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:

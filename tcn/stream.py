@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from tcn.errors import DataError
 from tcn.forecaster import Forecaster
 from tcn.series.forecast import Forecast
-from tcn.series.panel import Panel
+from tcn.series.panel import Panel, require_panel
 
 
 class ForecastStream:
@@ -25,6 +25,7 @@ class ForecastStream:
     """
 
     def __init__(self, forecaster: Forecaster, panel: Panel) -> None:
+        require_panel(panel)
         self.forecaster = forecaster
         self.panel = panel.last(forecaster.config.context_length)
 

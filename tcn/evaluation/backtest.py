@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcn.errors import DataError
+from tcn.errors import ConfigError, DataError
 from tcn.evaluation.baselines import DEFAULT_LEVELS, n_observed, named_baseline
 from tcn.evaluation.measures import Measures, Weighted, central_interval, measure, pooled
 from tcn.evaluation.metrics import seasonal_error
 from tcn.series import Forecast, Panel, seasons_of
 from tcn.series.batches import windows_ending_at
+from tcn.series.panel import require_panel
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -146,6 +147,12 @@ def backtest(
     window and named in the result. Raises DataError if none is long enough for any window, or if
     a forecast is not finite.
     """
+    require_panel(panel)
+    if not callable(predict):
+        raise ConfigError(
+            f"backtest calls a function of the history, got a {type(predict).__name__}. "
+            "Pass forecaster.predict, or a baseline such as tcn.evaluation.naive."
+        )
     step = horizon if step_size is None else step_size
     _check_sizes(horizon, n_windows, step)
     if season_length is not None:

@@ -43,6 +43,12 @@ class Forecast:
         """Steps forecast."""
         return int(self.mean.shape[1])
 
+    def __repr__(self) -> str:
+        n, horizon, levels = self.quantiles.shape
+        return (
+            f"Forecast({n} series, {horizon} steps, {levels} quantile levels, freq={self.freq!r})"
+        )
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -1,6 +1,6 @@
 """Panel: many series in a few flat arrays, so that a million short ones are cheap."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -60,23 +60,27 @@ class Panel:
     @classmethod
     def from_arrays(
         cls,
-        arrays: Sequence[ArrayLike],
+        arrays: Sequence[ArrayLike] | Mapping[str, ArrayLike],
         freq: str | None = None,
         ids: Sequence[str] | NDArray[np.str_] | None = None,
-        starts: Sequence[Any] | NDArray[Any] | None = None,
+        starts: Any = None,
         season_length: int | None = None,
         tz: str | None = None,
     ) -> Self:
-        """Build from 1-D arrays of any length; NaN (or None) is missing.
+        """Build from 1-D arrays of any length, in a list or by id; NaN (or None) is missing.
 
-        `starts` are first stamps: dates (text, datetime, datetime64; where they carry no offset
-        on the wall clock of `tz` if that is given) or whole numbers. Without them times count
-        from 0 in steps.
+        `starts` are first stamps, one for each series or one for all: dates (text, datetime,
+        datetime64; where they carry no offset on the wall clock of `tz` if that is given) or whole
+        numbers. Without them times count from 0 in steps.
 
-        >>> panel = Panel.from_arrays([[1.0, 2.0], [3.0]], freq="MS", starts=["2024-01-01"] * 2)
+        >>> panel = Panel.from_arrays({"a": [1.0, 2.0], "b": [3.0]}, freq="MS", starts="2024-01-01")
         >>> panel.future_times(2).astype("datetime64[D]").tolist()[1]
         [datetime.date(2024, 2, 1), datetime.date(2024, 3, 1)]
         """
+        if isinstance(arrays, Mapping):
+            if ids is not None:
+                raise DataError("The arrays are named by their keys. Leave out ids=.")
+            ids, arrays = [str(name) for name in arrays], list(arrays.values())
         names = _read_ids(ids, len(arrays))
         pieces = [_read_values(array, names, i) for i, array in enumerate(arrays)]
         lengths = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
@@ -128,9 +132,9 @@ class Panel:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, index: int) -> NDArray[np.float64]:
-        """The values of one series, a view."""
-        index = range(len(self))[index]
+    def __getitem__(self, index: int | str) -> NDArray[np.float64]:
+        """The values of one series, by position or id; a view."""
+        index = self._place(index) if isinstance(index, str) else range(len(self))[index]
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
@@ -167,7 +171,9 @@ class Panel:
         return self.frequency.shift(self.starts[:, None], steps, self.tz)
 
     def take(self, indices: ArrayLike) -> "Panel":
-        """The series at these positions (whole numbers or a Boolean mask), in that order."""
+        """The series at these positions (whole numbers, a Boolean mask, or ids), in that order."""
+        if np.asarray(indices).dtype.kind == "U":
+            indices = [self._place(name) for name in np.atleast_1d(np.asarray(indices)).tolist()]
         chosen = np.arange(len(self), dtype=np.int64)[np.asarray(indices, _index_type(indices))]
         return self._rows(np.zeros(len(chosen), np.int64), self.lengths[chosen], chosen)
 
@@ -249,6 +255,15 @@ class Panel:
 
         return panel_to_frame(self, kind or self.frame_kind)
 
+    def _place(self, name: str) -> int:
+        """Position of the series with this id."""
+        found = np.flatnonzero(self.ids == name)
+        if found.size == 0:
+            shown = ", ".join(map(repr, self.ids[:5].tolist()))
+            more = ", ..." if len(self) > 5 else ""
+            raise DataError(f"There is no series {name!r}; the ids are {shown}{more}.")
+        return int(found[0])
+
     def _rows(self, begins: Index, lengths: Index, chosen: Index) -> "Panel":
         """Points [begins, begins + lengths) of the chosen series, covariates alike."""
         past, future, static = _all(self)
@@ -291,6 +306,15 @@ class Panel:
                 f"{self.lengths[i]} points. Give one row a point"
                 f"{', and more for the horizon.' if name == 'Future' else '.'}"
             )
+
+
+def require_panel(panel: object) -> None:
+    """Raise DataError unless this is a panel; the message says how to make one of it."""
+    if not isinstance(panel, Panel):
+        is_frame = hasattr(panel, "columns") or hasattr(panel, "to_frame")
+        maker = "from_frame(frame)" if is_frame else "from_arrays([values])"
+        what = type(panel).__name__
+        raise DataError(f"A Panel is needed, got a {what}. Make one: tcn.Panel.{maker}.")
 
 
 def _all(panel: Panel) -> tuple[Covariates | None, Covariates | None, Covariates | None]:
@@ -342,7 +366,7 @@ def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArr
     if values.ndim != 1:
         raise DataError(
             f"Series {str(names[index])!r} has shape {values.shape}; a series is 1-D. "
-            f"Give a list with one 1-D array a series."
+            f"Give a list with one 1-D array a series, such as [values]."
         )
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
@@ -353,12 +377,12 @@ def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArr
     return values
 
 
-def _read_starts(
-    starts: Sequence[Any] | NDArray[Any] | None, n_series: int, freq: str | None, tz: str | None
-) -> Times:
+def _read_starts(starts: Any, n_series: int, freq: str | None, tz: str | None) -> Times:
     if starts is None:
         return np.zeros(n_series, np.int64)
     given = np.asarray(starts)
+    if given.ndim == 0:
+        given = np.repeat(given, n_series)
     if np.issubdtype(given.dtype, np.integer):
         return given.astype(np.int64)
     try:

@@ -20,7 +20,7 @@ from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
-from tcn.series.panel import Panel
+from tcn.series.panel import Panel, require_panel
 from tcn.series.season import seasons_of
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
@@ -64,6 +64,7 @@ def fit(
     Raises ConfigError where `config` does not fit `start`, DataError where the series are too
     short, CheckpointError where the state in `directory` belongs to another run.
     """
+    require_panel(panel)
     settings = train_config or TrainConfig()
     begin = _starting_point(start)
     conditions = Conditions.fitted(panel)

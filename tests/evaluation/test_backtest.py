@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tcn.errors import DataError
+from tcn.errors import ConfigError, DataError
 from tcn.evaluation import backtest, baselines, metrics
 from tcn.evaluation.measures import central_interval
+from tcn.forecaster import Forecaster
 from tcn.series import Covariates, Forecast, Panel
 
 NAN = np.nan
@@ -243,3 +244,8 @@ def test_the_interval_measured_is_the_widest_up_to_eighty_percent():
     assert central_interval((0.05, 0.1, 0.5, 0.9, 0.95)) == (0.1, 0.9)
     assert central_interval((0.25, 0.5, 0.75)) == (0.25, 0.75)
     assert central_interval((0.1, 0.5)) is None
+
+
+def test_a_forecaster_in_place_of_its_function_is_told_which_to_pass():
+    with pytest.raises(ConfigError, match=r"got a Forecaster\. Pass forecaster\.predict, or a"):
+        backtest(Forecaster(None, None), Panel.from_arrays([np.arange(9.0)]), horizon=2)

@@ -125,6 +125,10 @@ def test_the_season_asked_for_comes_before_all_others():
     [
         ((), r"^quantile_levels must be 1 to 99 numbers, got \(\)\.$"),
         ((0.5, 0.1), r"^quantile_levels must ascend without repeats, got \(0\.5, 0\.1\)\.$"),
+        (
+            0.5,
+            r"^quantile_levels must be several numbers, such as \(0\.1, 0\.5, 0\.9\), got 0\.5\.$",
+        ),
         ((0.0, 0.5), r"^quantile_levels must lie strictly between 0 and 1, got 0\.0\.$"),
     ],
 )
@@ -270,3 +274,7 @@ def test_values_that_a_stream_cannot_take_are_refused_and_change_nothing(values,
     with pytest.raises(DataError, match=message):
         stream.push(values)
     assert stream.panel.lengths.tolist() == [20, 20]
+
+
+def test_a_forecaster_shows_its_name_and_size_and_not_its_weights(zero):
+    assert repr(zero) == "Forecaster('zero', TCNConfig, horizon=192, 596,982 parameters)"

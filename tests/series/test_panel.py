@@ -3,13 +3,18 @@
 from datetime import UTC, date, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcn.errors import DataError
+from tcn.evaluation import backtest, seasonal_naive
+from tcn.forecaster import Forecaster
 from tcn.series import Covariates, Forecast, Panel
 from tcn.series.source import Source
+from tcn.stream import ForecastStream
+from tcn.training import fit
 
 lengths_of_series = st.lists(st.integers(2, 9), min_size=1, max_size=6)
 
@@ -215,3 +220,58 @@ def test_a_source_says_what_was_chosen():
     )
     wide = Source("wide", None, None, tuple(f"c{i}" for i in range(10)))
     assert wide.describe().endswith("'c7' and 2 more; rows as steps (no time column).")
+
+
+def test_arrays_may_be_named_by_their_keys():
+    panel = Panel.from_arrays({"b": [1.0, 2.0], "a": [3.0]}, freq="D", starts="2024-01-01")
+    assert panel.ids.tolist() == ["b", "a"]
+    assert panel["a"].tolist() == [3.0]
+    assert panel.future_times(1).astype("datetime64[D]").astype(str).tolist() == [
+        ["2024-01-03"],
+        ["2024-01-02"],
+    ]
+
+
+def test_series_are_taken_by_id():
+    panel = Panel.from_arrays({"b": [1.0, 2.0], "a": [3.0], "c": [4.0]})
+    assert panel.take(["c", "b"]).ids.tolist() == ["c", "b"]
+    assert panel.take("a").values.tolist() == [3.0]
+    assert panel.take([]).ids.tolist() == []
+    for look_up in (panel.__getitem__, panel.take):
+        with pytest.raises(DataError, match=r"^There is no series 'd'; the ids are 'b', 'a', 'c'"):
+            look_up("d")
+
+
+def test_keys_and_ids_together_are_refused():
+    with pytest.raises(DataError, match=r"named by their keys\. Leave out ids=\.$"):
+        Panel.from_arrays({"a": [1.0]}, ids=["b"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            pd.DataFrame({"y": [1.0]}),
+            r"got a DataFrame\. Make one: tcn\.Panel\.from_frame\(frame\)",
+        ),
+        (np.zeros(3), r"got a ndarray\. Make one: tcn\.Panel\.from_arrays\(\[values\]\)"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given: Forecaster(None, None).predict(given, 3),
+        lambda given: ForecastStream(Forecaster(None, None), given),
+        fit,
+        lambda given: backtest(seasonal_naive, given, horizon=1),
+    ],
+    ids=["predict", "stream", "fit", "backtest"],
+)
+def test_what_is_no_panel_is_refused_with_the_way_to_make_one(call, given, message):
+    with pytest.raises(DataError, match=message):
+        call(given)
+
+
+def test_a_forecast_shows_its_size_and_not_its_values():
+    forecast = seasonal_naive(panel_of([3, 2]), 4, (0.1, 0.5, 0.9))
+    assert repr(forecast) == "Forecast(2 series, 4 steps, 3 quantile levels, freq='MS')"
