@@ -9,6 +9,7 @@ from tcn.series.frequency import Frequency, canonical_frequency, parse_frequency
 from tcn.series.panel import Panel
 from tcn.series.season import detect_season, detect_seasons, seasons_of
 from tcn.series.source import Source
+from tcn.series.wide import read_wide_frame
 
 __all__ = [
     "Covariates",
@@ -25,6 +26,7 @@ __all__ = [
     "read_csv",
     "read_frame",
     "read_parquet",
+    "read_wide_frame",
     "season_length_of",
     "seasons_of",
 ]

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from tcn.errors import DataError
 from tcn.series.columns import Table
-from tcn.series.frames import read_long, zone_of
-from tcn.series.grid import Roles, Rows, assemble
+from tcn.series.frames import read_long
+from tcn.series.grid import Roles
 from tcn.series.panel import Panel
 from tcn.series.roles import Choice, Chooser
-from tcn.series.source import Source
+from tcn.series.wide import read_wide
 
 File = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
 
@@ -142,7 +140,15 @@ def panel_of_table(
         named = [*roles.past, *roles.future, *roles.static]
     choice = Chooser(table, id_col, time_col, target_col, named).choose()
     if choice.is_wide:
-        return _wide(table, choice, freq=freq, tz=tz, season_length=season_length)
+        return read_wide(
+            table,
+            choice.targets,
+            choice.time_col,
+            freq=freq,
+            tz=tz,
+            season_length=season_length,
+            notes=_number_notes(table, choice),
+        )
     return read_long(
         table,
         roles,
@@ -154,46 +160,6 @@ def panel_of_table(
         tz=tz,
         season_length=season_length,
         notes=_number_notes(table, choice),
-    )
-
-
-def _wide(
-    table: Table, choice: Choice, *, freq: str | None, tz: str | None, season_length: int | None
-) -> Panel:
-    """One series a column, each from its first to its last value."""
-    read = None if choice.time_col is None else table.times(choice.time_col)
-    values = np.stack([table.numbers(name) for name in choice.targets])
-    order = np.arange(table.n_rows) if read is None else np.argsort(read.values, kind="stable")
-    is_seen = ~np.isnan(values[:, order])
-    is_within = np.empty(values.shape, bool)
-    is_within[:, order] = np.logical_or.accumulate(is_seen, axis=1)
-    is_within[:, order[::-1]] &= np.logical_or.accumulate(is_seen[:, ::-1], axis=1)
-    codes, places = np.nonzero(is_within)
-    rows = Rows(
-        ids=np.array(choice.targets),
-        codes=codes.astype(np.int32),
-        times=None if read is None else read.values[places],
-        y=values[codes, places],
-        is_wall=read is not None and not read.is_utc,
-        first_row=table.first_row,
-        places=places,
-    )
-    used = {choice.time_col, *choice.targets}
-    notes = (*_number_notes(table, choice), *([read.note] if read and read.note else []))
-    return assemble(
-        rows,
-        Roles(),
-        freq=freq,
-        tz=zone_of(read.zone if read else None, tz),
-        season_length=season_length,
-        source=Source(
-            "wide",
-            None,
-            choice.time_col,
-            choice.targets,
-            tuple(name for name in table.names if name not in used),
-            notes,
-        ),
     )
 
 

@@ -41,17 +41,18 @@ def read_frame(
 
     Rows may come in any order; series are sorted by id, stamps by time, gaps are filled with
     missing values, and a duplicate stamp is an error. Without the column "unique_id" the frame is
-    one series. Times without a zone are on the wall clock of `tz` if that is given.
+    one series. Where a pandas frame has no column `time_col`, its index is taken; a pandas series
+    is values and their times. Times without a zone are on the wall clock of `tz` if it is given.
 
     Columns that are not named are not used. Future-known covariates go beyond the history either
     in the same frame, on trailing rows where the target is missing, or in a second frame `future`
     with the same id and time columns (whose other columns are all used if none is named).
     """
-    arrow, kind = to_arrow(frame)
+    arrow, kind = to_arrow(with_index(frame, time_col, target_col))
     table = Table(arrow, time_format=time_format)
     beyond = None
     if future is not None:
-        beyond = Table(to_arrow(future)[0], time_format=time_format)
+        beyond = Table(to_arrow(with_index(future, time_col))[0], time_format=time_format)
         if not future_covariates:
             future_covariates = [n for n in beyond.names if n not in (id_col, time_col, target_col)]
     roles = Roles(tuple(past_covariates), tuple(future_covariates), tuple(static_covariates))
@@ -111,6 +112,23 @@ def read_long(
     )
 
 
+def with_index(frame: Any, time_col: str, target_col: str = "y") -> Any:
+    """A pandas frame without the column `time_col` with its index as columns; others as they are.
+
+    Dates in an index are the times whatever their name; a series is a frame of its values.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(frame, pandas.DataFrame | pandas.Series):
+        return frame
+    if isinstance(frame, pandas.Series):
+        return frame.to_frame(target_col).rename_axis(time_col).reset_index()
+    if time_col in frame.columns:
+        return frame
+    if isinstance(frame.index, pandas.DatetimeIndex | pandas.PeriodIndex):
+        return frame.rename_axis(time_col).reset_index()
+    return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+
+
 def to_arrow(frame: Any) -> tuple[Any, str]:
     """A frame as an arrow table, and its kind by name."""
     import narwhals as nw
@@ -159,7 +177,8 @@ def _pandas_to_arrow(column: Any) -> Any:
     import pyarrow as pa
 
     if column.dtype != object or len(column) < 2:
-        return pa.Array.from_pandas(column)
+        is_period = str(column.dtype).startswith("period[")
+        return pa.Array.from_pandas(column.dt.to_timestamp() if is_period else column)
     values = np.ascontiguousarray(column.to_numpy())
     starts = _runs(values)
     texts = values[starts]

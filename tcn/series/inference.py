@@ -152,7 +152,8 @@ def _times(n: int) -> str:
 
 def _day_name(days: Stamps, n_days: int) -> str:
     weekday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
-    if n_days == 1 and len(days) > 5 and weekday.max() < 5:
+    spans_a_weekend = (days.max() - days.min()).astype(np.int64) > 4
+    if n_days == 1 and len(days) > 5 and spans_a_weekend and weekday.max() < 5:
         return "B"
     if n_days % 7 == 0:
         return f"{_times(n_days // 7)}W-{WEEKDAYS[int(weekday[0])]}"

@@ -129,6 +129,29 @@ class Panel:
             time_format=time_format,
         )
 
+    @classmethod
+    def from_wide(
+        cls,
+        frame: Any,
+        *,
+        time_col: str | None = "ds",
+        freq: str | None = None,
+        tz: str | None = None,
+        season_length: int | None = None,
+        time_format: str | None = None,
+    ) -> "Panel":
+        """Build from a frame with one series a column; see `tcn.series.read_wide_frame`."""
+        from tcn.series.wide import read_wide_frame
+
+        return read_wide_frame(
+            frame,
+            time_col=time_col,
+            freq=freq,
+            tz=tz,
+            season_length=season_length,
+            time_format=time_format,
+        )
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -310,3 +310,78 @@ def test_a_missing_id_among_shared_texts_is_refused():
 def long_frame_of(ids):
     days = pd.date_range("2026-01-01", periods=len(ids))
     return pd.DataFrame({"unique_id": ids, "ds": days, "y": np.arange(float(len(ids)))})
+
+
+def one_series(index) -> pd.DataFrame:
+    return pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=index)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        one_series(pd.date_range("2024-01-01", periods=3, freq="MS")),
+        one_series(pd.date_range("2024-01-01", periods=3, freq="MS", name="Month")),
+        one_series(pd.period_range("2024-01", periods=3, freq="M")),
+        one_series(pd.Index(["2024-01", "2024-02", "2024-03"], name="ds")),
+        one_series(pd.period_range("2024-01", periods=3, freq="M", name="ds")).reset_index(),
+        one_series(pd.date_range("2024-01-01", periods=3, freq="MS"))["y"].rename("sales"),
+    ],
+    ids=["dates", "named dates", "periods", "texts", "column of periods", "series"],
+)
+def test_times_may_be_in_the_index(frame):
+    panel = Panel.from_frame(frame)
+    assert (panel.ids.tolist(), panel.freq) == (["y"], "MS")
+    assert panel.values.tolist() == [1.0, 2.0, 4.0]
+    assert panel.starts.astype("datetime64[D]").astype(str).tolist() == ["2024-01-01"]
+
+
+def test_an_index_of_ids_and_times_is_read():
+    frame = long_frame()
+    indexed = frame.set_index(["unique_id", "ds"])
+    assert Panel.from_frame(indexed).equals(Panel.from_frame(frame))
+
+
+def test_a_series_without_dates_counts_its_steps():
+    panel = Panel.from_frame(pd.Series([1.0, 2.0, 4.0]))
+    assert panel.times().tolist() == [0, 1, 2]
+
+
+def wide_frame(kind="pandas"):
+    days = pd.date_range("2024-01-01", periods=4)
+    return as_kind(
+        pd.DataFrame({"ds": days, "b": [1.0, 2, 3, 4], "a": [np.nan, 5, np.nan, 6]}), kind
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wide_frame_has_one_series_a_column(kind):
+    panel = Panel.from_wide(wide_frame(kind))
+    assert panel.ids.tolist() == ["b", "a"]
+    assert panel.lengths.tolist() == [4, 3]
+    assert panel.starts.astype("datetime64[D]").astype(str).tolist() == ["2024-01-01", "2024-01-02"]
+    assert (panel.freq, panel.frame_kind) == ("D", kind)
+
+
+def test_a_wide_frame_may_have_its_times_in_the_index_or_none():
+    frame = wide_frame()
+    dated = Panel.from_wide(frame)
+    assert Panel.from_wide(frame.set_index("ds").rename_axis(None)).equals(dated)
+    assert Panel.from_wide(frame.rename(columns={"ds": "day"}), time_col="day").equals(dated)
+    assert Panel.from_wide(frame[["b", "a"]], time_col=None).starts.tolist() == [0, 1]
+
+
+def test_what_is_wrong_with_a_wide_frame_is_said():
+    frame = wide_frame()
+    with pytest.raises(DataError, match=r"^No column 'ds'; found: 'b', 'a'\. Pass time_col=, or "):
+        Panel.from_wide(frame[["b", "a"]])
+    with pytest.raises(DataError, match=r"one column for each series; found none\.$"):
+        Panel.from_wide(frame[["ds"]])
+    with pytest.raises(DataError, match=r"^Column 'a', row 0: 'x' is not a number"):
+        Panel.from_wide(frame.assign(a=["x"] * 4))
+
+
+def test_short_series_within_one_week_are_daily_and_not_of_business_days():
+    frame = long_frame(n=4, ids=("a", "b", "c"))  # Monday to Thursday
+    assert Panel.from_frame(frame).freq == "D"
+    longer = long_frame(n=6, ids=("a", "b", "c"), freq="B")
+    assert Panel.from_frame(longer).freq == "B"
