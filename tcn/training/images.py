@@ -21,7 +21,7 @@ from tcn.images import Augmentation, ImageSet, augment, standardise, to_tensor
 from tcn.models.image import ImageConfig, ImageNetwork, network_inputs, specs
 from tcn.models.precision import autocast, number_format
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train
-from tcn.training.moments import RunningMoments
+from tcn.training.moments import RunningMoments, resting_biases
 
 ScheduleName = Literal["constant", "cosine"]
 
@@ -170,7 +170,8 @@ def fit_images(
     task = _task(network, moments, batches, settings, validation, history)
     where = None if directory is None else Path(directory)
     loop = _loop_settings(network, batches, settings, validation)
-    done = train(network, task, loop, where, history.reporting(progress))
+    with resting_biases(network):
+        done = train(network, task, loop, where, history.reporting(progress))
     _settle(network, moments, batches, settings, done)
     return ImageClassifier(
         config=config,

@@ -1,9 +1,47 @@
-"""Running moments of batch norms, for training that is short or keeps earlier weights."""
+"""Batch norms in training: their running moments, and the biases that they take away again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from tcn.models.image.modules import OneRow
+
+BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d
+
+
+def cancelled_biases(network: nn.Module) -> list[nn.Parameter]:
+    """Biases of layers right before a batch norm, which subtracts them again with the mean."""
+    found = []
+    for sequence in network.modules():
+        if not isinstance(sequence, nn.Sequential):
+            continue
+        for layer, norm in pairwise(sequence):
+            inner = layer.layer if isinstance(layer, OneRow) else layer
+            bias = getattr(inner, "bias", None)
+            if isinstance(norm, BATCH_NORMS) and isinstance(bias, nn.Parameter):
+                found.append(bias)
+    return found
+
+
+@contextmanager
+def resting_biases(network: nn.Module) -> Iterator[None]:
+    """Inside, biases without effect are not trained.
+
+    Their gradient is zero but for rounding, and Adam turns rounding into steps of full size: the
+    bias wanders, the running mean lags behind it, and a network that is right in training is wrong
+    afterwards.
+    """
+    biases = [bias for bias in cancelled_biases(network) if bias.requires_grad]
+    for bias in biases:
+        bias.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for bias in biases:
+            bias.requires_grad_(True)
 
 
 class RunningMoments:
@@ -15,8 +53,7 @@ class RunningMoments:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        kinds = nn.BatchNorm1d | nn.BatchNorm2d
-        self.norms = [module for module in network.modules() if isinstance(module, kinds)]
+        self.norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
         self.momenta = [norm.momentum for norm in self.norms]
 
     def prepare(self) -> None:

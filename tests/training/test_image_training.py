@@ -10,7 +10,7 @@ from tcn.evaluation.images import evaluate_images
 from tcn.images import Augmentation, ImageSet, to_tensor
 from tcn.models.image import ImageConfig, cnn, mlp, specs
 from tcn.training.images import ImageTrainConfig, fit_images, fresh_network, measure
-from tcn.training.moments import RunningMoments
+from tcn.training.moments import RunningMoments, cancelled_biases
 
 CONFIG = ImageConfig(
     (10, 10, 1),
@@ -149,6 +149,34 @@ def test_running_moments_begin_as_plain_means():
         first.num_batches_tracked += 1
     moments.prepare()
     assert first.momentum == 0.01
+
+
+def test_biases_that_a_batch_norm_takes_away_do_not_wander():
+    classifier = fit_images(glyphs(64), CONFIG, ImageTrainConfig(epochs=3, learning_rate=0.01))
+    first, last = classifier.network.body[0].bias, classifier.network.body[-1].bias
+    assert [bias is first for bias in cancelled_biases(classifier.network)] == [True]
+    assert first.requires_grad
+    assert not first.any()
+    assert last.any()
+
+
+def test_only_what_stands_right_before_a_batch_norm_is_cancelled_series_and_branches_included():
+    branch = specs.Residual(layers=(specs.Conv(channels=2), specs.BatchNorm()))
+    layers = (
+        specs.Conv(channels=2),
+        specs.BatchNorm(),
+        specs.Conv(channels=2, activation="relu"),
+        specs.BatchNorm(),
+        specs.Conv(channels=2, bias=False),
+        specs.BatchNorm(),
+        branch,
+        specs.Flatten(),
+        specs.Dense(units=2),
+    )
+    network = fresh_network(ImageConfig((12, 1), layers), 0)
+    cancelled = {id(bias) for bias in cancelled_biases(network)}
+    names = [name for name, value in network.named_parameters() if id(value) in cancelled]
+    assert names == ["body.0.layer.bias", "body.7.layers.0.layer.bias"]
 
 
 def test_the_history_says_loss_and_accuracy_of_each_epoch():
