@@ -24,7 +24,7 @@ _TITLE = "What DATA holds (found by name and content where not given)"
 class Columns:
     """Columns by role and how to read them; None and () leave the choice to the reader."""
 
-    id_col: str | None = None
+    id_col: str | tuple[str, ...] | None = None
     time_col: str | None = None
     target_col: str | None = None
     freq: str | None = None
@@ -67,7 +67,9 @@ _SEASON = {"parser": whole_number(1, MAX_CONTEXT_LENGTH), "metavar": "N"}
 
 
 def column_options(
-    id_col: Annotated[str | None, _text("--id-col", "Column that names the series.")] = None,
+    id_col: Annotated[
+        str | None, _text("--id-col", "Column or columns that name the series.")
+    ] = None,
     time_col: Annotated[str | None, _text("--time-col", "Column of time stamps.")] = None,
     target_col: Annotated[str | None, _text("--target-col", "Column of values.")] = None,
     freq: Annotated[str | None, _text("--freq", "Frequency: h, D, W, MS, ...")] = None,
@@ -102,7 +104,7 @@ def column_options(
 ) -> Columns:
     """The options of every command that reads a file, and what they mean together."""
     return Columns(
-        id_col=id_col,
+        id_col=_one_or_several(id_col),
         time_col=time_col,
         target_col=target_col,
         freq=freq,
@@ -117,6 +119,11 @@ def column_options(
         delimiter=delimiter,
         encoding=encoding,
     )
+
+
+def _one_or_several(text: str | None) -> str | tuple[str, ...] | None:
+    columns = names(text or "")
+    return columns if len(columns) > 1 else text
 
 
 def with_columns(command: Callable[..., R]) -> Callable[..., R]:

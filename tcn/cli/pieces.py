@@ -48,7 +48,7 @@ class GroupedParquet:
             n_rows = file.metadata.num_rows
             id_col = columns.id_col or "unique_id"
             is_short = n_rows <= ROWS_PER_PIECE or columns.future is not None
-            if is_short or id_col not in file.schema_arrow.names:
+            if is_short or not isinstance(id_col, str) or id_col not in file.schema_arrow.names:
                 return None
             first_rows = _first_rows(file, id_col)
         return None if first_rows is None else cls(path, columns, first_rows, n_rows)

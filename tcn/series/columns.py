@@ -1,6 +1,7 @@
 """Columns of an arrow table as arrays of numbers, times, categories and series codes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -127,6 +128,24 @@ class Table:
             )
         return rank[codes], ids
 
+    def with_id(self, id_col: str | Sequence[str] | None, keep: Sequence[str] = ()) -> "Table":
+        """Several id columns as one, named by `id_name`; its texts are joined by a slash too.
+
+        The parts are dropped, except those to `keep`.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if id_col is None or isinstance(id_col, str):
+            return self
+        missing = [name for name in id_col if name not in self.names]
+        if missing or not id_col:
+            raise DataError(f"Columns missing for id_col=: {missing}; found: {self.names[:20]}.")
+        parts = [self._column(name).cast(pa.large_string()) for name in id_col]
+        joined = pc.binary_join_element_wise(*parts, pa.scalar("/", pa.large_string()))
+        left = self.arrow.drop_columns([name for name in id_col if name not in keep])
+        return replace(self, arrow=left.append_column(id_name(id_col), joined), parsed={})
+
     def covariate(self, name: str) -> Column:
         """A column as numbers if all of it is numbers, else as categories (sorted texts)."""
         parsed = self.parse(name)
@@ -184,6 +203,11 @@ class Table:
     def _cell(self, name: str, row: int) -> str:
         text = str(self.arrow.column(self.place[name])[row].as_py())
         return text if len(text) <= 40 else text[:37] + "..."
+
+
+def id_name(id_col: str | Sequence[str] | None) -> str | None:
+    """The column that holds the ids: of several the names, joined by a slash."""
+    return id_col if id_col is None or isinstance(id_col, str) else "/".join(id_col)
 
 
 def _hint(reason: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tcn.errors import DataError
-from tcn.series.columns import Table
+from tcn.series.columns import Table, id_name
 from tcn.series.frames import read_long
 from tcn.series.grid import Roles
 from tcn.series.panel import Panel
@@ -42,7 +42,7 @@ _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/
 def read_csv(
     file: File,
     *,
-    id_col: str | None = None,
+    id_col: str | Sequence[str] | None = None,
     time_col: str | None = None,
     target_col: str | None = None,
     past_covariates: Sequence[str] = (),
@@ -63,6 +63,7 @@ def read_csv(
     names or contents. A wide table has one series a column. A table without times is read in the
     order of its rows. What was chosen is in `panel.source`; what cannot be decided is an error
     that says which argument decides it. Columns nobody named are left out of a long table.
+    `id_col` may be several columns, whose texts are joined: "north/milk".
 
     Commas, semicolons, tabs and bars separate columns; UTF-8 (or UTF-16 with its mark) unless
     `encoding` says otherwise; decimal commas and thousands separators are read where a column
@@ -86,7 +87,7 @@ def read_csv(
 def read_parquet(
     file: str | os.PathLike[str],
     *,
-    id_col: str | None = None,
+    id_col: str | Sequence[str] | None = None,
     time_col: str | None = None,
     target_col: str | None = None,
     past_covariates: Sequence[str] = (),
@@ -115,12 +116,16 @@ def panel_of_table(
     *,
     future: Table | None,
     roles: Roles,
-    columns: tuple[str | None, str | None, str | None],
+    columns: tuple[str | Sequence[str] | None, str | None, str | None],
     freq: str | None,
     tz: str | None,
     season_length: int | None,
 ) -> Panel:
     """Choose the columns of a table and build the panel; `columns` are those asked for."""
+    named = [*roles.past, *roles.future, *roles.static]
+    table = table.with_id(columns[0], keep=named)
+    future = None if future is None else future.with_id(columns[0], keep=named)
+    columns = (id_name(columns[0]), *columns[1:])
     asked = [name for name in (*columns, *roles.past, *roles.future, *roles.static) if name]
     unknown = [name for name in asked if name not in table.names]
     if unknown:
@@ -130,7 +135,6 @@ def panel_of_table(
     if table.n_rows == 0:
         raise DataError("The file has a header but no rows. Give at least one observation.")
     id_col, time_col, target_col = columns
-    named = [*roles.past, *roles.future, *roles.static]
     if future is not None and not roles.future:
         known = {id_col, time_col, target_col}
         extra = [name for name in future.names if name in table.names and name not in known]

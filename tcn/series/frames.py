@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import DataError
-from tcn.series.columns import Table
+from tcn.series.columns import Table, id_name
 from tcn.series.covariates import Covariates
 from tcn.series.forecast import Forecast
 from tcn.series.frequency import Times
@@ -25,7 +25,7 @@ KINDS = ("pandas", "polars", "pyarrow")
 def read_frame(
     frame: Any,
     *,
-    id_col: str = "unique_id",
+    id_col: str | Sequence[str] = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
     past_covariates: Sequence[str] = (),
@@ -44,19 +44,25 @@ def read_frame(
     one series. Where a pandas frame has no column `time_col`, its index is taken; a pandas series
     is values and their times. Times without a zone are on the wall clock of `tz` if it is given.
 
+    `id_col` may be several columns, whose texts are joined: "north/milk".
+
     Columns that are not named are not used. Future-known covariates go beyond the history either
     in the same frame, on trailing rows where the target is missing, or in a second frame `future`
     with the same id and time columns (whose other columns are all used if none is named).
     """
     arrow, kind = to_arrow(with_index(frame, time_col, target_col))
-    table = Table(arrow, time_format=time_format)
+    named = (*past_covariates, *future_covariates, *static_covariates)
+    table = Table(arrow, time_format=time_format).with_id(id_col, keep=named)
+    series = id_name(id_col)
     beyond = None
     if future is not None:
         beyond = Table(to_arrow(with_index(future, time_col))[0], time_format=time_format)
+        beyond = beyond.with_id(id_col, keep=named)
         if not future_covariates:
-            future_covariates = [n for n in beyond.names if n not in (id_col, time_col, target_col)]
+            future_covariates = [n for n in beyond.names if n not in (series, time_col, target_col)]
     roles = Roles(tuple(past_covariates), tuple(future_covariates), tuple(static_covariates))
-    series = id_col if id_col != "unique_id" or id_col in table.names else None
+    if series == "unique_id" and series not in table.names:
+        series = None
     return read_long(
         table,
         roles,

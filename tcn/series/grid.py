@@ -15,7 +15,7 @@ from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.inference import check_one_frequency, infer_frequency
 from tcn.series.panel import Panel
 from tcn.series.ragged import offsets_of
-from tcn.series.source import Source
+from tcn.series.source import Source, listed
 from tcn.series.zones import to_utc, to_wall
 
 CHUNK = 2_000_000
@@ -100,7 +100,7 @@ def assemble(
     is_filled = np.zeros(int(offsets[-1]), bool)
     is_filled[index] = True
     if np.count_nonzero(is_filled) < len(index):
-        raise _duplicate(rows, index, times, tz)
+        raise _duplicate(rows, index, times, tz, source.ignored)
     if is_inferred and len(index) < len(is_filled):
         check_one_frequency(is_filled, offsets, rows.ids, frequency.name)
     del is_filled
@@ -257,20 +257,25 @@ def _static(rows: Rows, names: Sequence[str]) -> Covariates:
 
 
 def _duplicate(
-    rows: Rows, index: NDArray[np.int64], times: Times | None, tz: str | None
+    rows: Rows,
+    index: NDArray[np.int64],
+    times: Times | None,
+    tz: str | None,
+    unused: tuple[str, ...],
 ) -> DataError:
     order = np.argsort(index, kind="stable")
     again = order[1:][index[order[1:]] == index[order[:-1]]]
     row = int(again.min())
     first = int(np.flatnonzero(index == index[row])[0])
     shown = "" if times is None else _shown(times[row], tz)
+    several = f"; not used so far: {listed(unused)}" if unused else ""
     hint = ""
     if tz is None and times is not None and np.issubdtype(times.dtype, np.datetime64):
         hint = " If a clock change repeats the hour, pass tz=."
     return DataError(
         f"Series {str(rows.ids[rows.codes[row]])!r} has {shown} twice "
         f"({rows.label(first)} and {rows.label(row)}). Keep one row a time, or pass id_col= if the "
-        f"table holds several series.{hint}"
+        f"table holds several series (one or several columns{several}).{hint}"
     )
 
 

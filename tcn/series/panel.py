@@ -99,7 +99,7 @@ class Panel:
         cls,
         frame: Any,
         *,
-        id_col: str = "unique_id",
+        id_col: str | Sequence[str] = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
         past_covariates: Sequence[str] = (),

@@ -125,7 +125,7 @@ class Chooser:
             return texts[0] if self._n_distinct(texts[0]) < self.table.n_rows else None
         raise DataError(
             f"Several columns could name the series: {listed(tuple(texts))}. "
-            f"Pass id_col=, or leave out those that do not."
+            f"Pass id_col= with one or several of them, or leave out those that do not."
         )
 
     def _names_a_value(self, left: list[str], id_col: str) -> bool:

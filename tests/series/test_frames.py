@@ -385,3 +385,14 @@ def test_short_series_within_one_week_are_daily_and_not_of_business_days():
     assert Panel.from_frame(frame).freq == "D"
     longer = long_frame(n=6, ids=("a", "b", "c"), freq="B")
     assert Panel.from_frame(longer).freq == "B"
+
+
+def test_several_columns_may_name_the_series():
+    frame = long_frame(n=4).assign(store=2)
+    panel = Panel.from_frame(frame, id_col=["store", "unique_id"], static_covariates=["store"])
+    assert panel.ids.tolist() == ["2/a", "2/b"]
+    assert panel.values.tolist() == Panel.from_frame(frame).values.tolist()
+    assert panel.source.id_col == "store/unique_id"
+    assert panel.static_covariates.values.tolist() == [[2.0], [2.0]]
+    with pytest.raises(DataError, match=r"^Columns missing for id_col=: \['shop'\]; found"):
+        Panel.from_frame(frame, id_col=["shop", "unique_id"])

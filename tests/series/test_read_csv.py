@@ -374,3 +374,42 @@ def test_what_is_no_parquet_is_told(tmp_path):
     path.write_text(LONG)
     with pytest.raises(DataError, match=r"fake\.parquet' cannot be read as parquet: "):
         read_parquet(path)
+
+
+STORES = b"""date,region,product,sales
+2024-01-01,north,milk,1
+2024-01-02,north,milk,2
+2024-01-01,north,bread,3
+2024-01-02,north,bread,4
+2024-01-01,south,milk,5
+2024-01-02,south,milk,6
+"""
+
+
+def test_several_columns_of_a_file_may_name_the_series():
+    panel = read_csv(STORES, id_col=["region", "product"])
+    assert panel.ids.tolist() == ["north/bread", "north/milk", "south/milk"]
+    assert panel["south/milk"].tolist() == [5.0, 6.0]
+    assert panel.source.ignored == ()
+
+
+def test_a_table_of_more_series_than_the_id_tells_apart_is_refused_with_the_columns_left():
+    with pytest.raises(
+        DataError,
+        match=r"^Series 'milk' has 2024-01-01 twice \(row 2 and row 6\).*one or several columns; "
+        r"not used so far: 'region'\)",
+    ):
+        read_csv(STORES)
+
+
+def test_a_future_file_is_joined_by_several_columns_too():
+    future = b"date,region,product,price\n" + b"".join(
+        f"2024-01-0{day},{ids},{day}\n".encode()
+        for ids in ("north,milk", "north,bread", "south,milk")
+        for day in (3, 4)
+    )
+    rows = STORES.decode().splitlines()
+    past = "\n".join([rows[0] + ",price", *(row + ",9" for row in rows[1:])]).encode()
+    panel = read_csv(past, id_col=("region", "product"), future=future)
+    assert panel.future_covariates.names == ("price",)
+    assert panel.future_covariates.lengths.tolist() == [4, 4, 4]
