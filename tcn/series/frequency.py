@@ -1,14 +1,15 @@
 """Frequencies: how far apart the points of a series are, and the arithmetic of their stamps.
 
 A frequency has one canonical spelling, that of pandas 2.2 and later: `15min`, `h`, `D`, `B`,
-`W-SUN`, `MS`, `ME`, `QS-JAN`, `QE-DEC`, `YS-JAN`, `YE-DEC`, and a multiple of each (`2MS`). The old
+`W-SUN`, `MS`, `ME`, `QS-JAN`, `QE-DEC`, `YS-JAN`, `YE-DEC`, a multiple of each (`2MS`), and with a
+`B` in front the first or last business day of the month, quarter or year (`BME`). The old
 spellings (`T H M Q A ...`), those of polars (`1mo`, `1q`) and plain words (`monthly`) are read too.
 
 Three families of time arithmetic:
 
     fixed      s, min, h: a constant number of nanoseconds, counted in UTC
-    calendar   D, B, W, MS, ME, Q*, Y*: counted on the wall clock of the panel's time zone, so that
-               local midnight stays local midnight over a clock change
+    calendar   D, B, W, MS, ME, Q*, Y*, BM*, BQ*, BY*: counted on the wall clock of the panel's time
+               zone, so that local midnight stays local midnight over a clock change
     step       whole numbers; `"10"` steps by ten
 """
 
@@ -53,12 +54,12 @@ _ALIASES = {
     "D": "D", "DAY": "D", "DAILY": "D",
     "B": "B", "C": "B", "BUSINESS": "B",
     "W": "W", "WEEK": "W", "WEEKLY": "W",
-    "MO": "MS", "MS": "MS", "MONTH": "MS", "MONTHLY": "MS", "BMS": "MS",
-    "M": "ME", "ME": "ME", "BM": "ME", "BME": "ME",
-    "QS": "QS", "QUARTER": "QS", "QUARTERLY": "QS", "BQS": "QS",
-    "Q": "QE", "QE": "QE", "BQ": "QE", "BQE": "QE",
-    "YS": "YS", "AS": "YS", "YEAR": "YS", "YEARLY": "YS", "ANNUAL": "YS", "BYS": "YS", "BAS": "YS",
-    "Y": "YE", "A": "YE", "YE": "YE", "AE": "YE", "BY": "YE", "BA": "YE", "BYE": "YE",
+    "MO": "MS", "MS": "MS", "MONTH": "MS", "MONTHLY": "MS", "BMS": "BMS",
+    "M": "ME", "ME": "ME", "BM": "BME", "BME": "BME",
+    "QS": "QS", "QUARTER": "QS", "QUARTERLY": "QS", "BQS": "BQS",
+    "Q": "QE", "QE": "QE", "BQ": "BQE", "BQE": "BQE",
+    "YS": "YS", "AS": "YS", "YEAR": "YS", "YEARLY": "YS", "ANNUAL": "YS",
+    "BYS": "BYS", "BAS": "BYS", "Y": "YE", "A": "YE", "YE": "YE", "AE": "YE", "BY": "BYE", "BA": "BYE", "BYE": "BYE",
 }  # fmt: skip
 _CASED = {"ms": "ms", "us": "us", "q": "QS", "y": "YS"}  # where the letter's case tells them apart
 _PATTERN = re.compile(r"(?P<n>\d{1,7})?(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Za-z]{3}))?")
@@ -73,6 +74,7 @@ class Frequency:
     family: Family
     size: int
     at_month_end: bool = False
+    on_business_day: bool = False
 
     def shift(self, starts: Times, steps: NDArray[np.int64], tz: str | None = None) -> Times:
         """Stamps that lie `steps` after `starts` (both broadcast); UTC in, UTC out.
@@ -165,6 +167,10 @@ class Frequency:
         if self.at_month_end:
             ends = (begins + np.timedelta64(1, "M")).astype("datetime64[D]")
             moved = ends - np.timedelta64(1, "D")
+            if self.on_business_day:
+                moved = np.busday_offset(moved, 0, roll="backward")
+        elif self.on_business_day:
+            moved = np.busday_offset(begins.astype("datetime64[D]"), 0, roll="forward")
         else:
             moved = begins.astype("datetime64[D]") + (days - months.astype("datetime64[D]"))
         return moved
@@ -220,12 +226,13 @@ def _build(freq: str, unit: str, n: int, anchor: str) -> Frequency:
         return Frequency(prefix + unit, "day" if unit == "D" else "business", n)
     if unit == "W" and anchor in ("", *WEEKDAYS):
         return Frequency(f"{prefix}W-{anchor or 'SUN'}", "day", 7 * n)
-    if unit in ("MS", "ME") and not anchor:
-        return Frequency(prefix + unit, "month", n, unit == "ME")
-    if unit[0] in "QY" and anchor in ("", *MONTHS):
-        ends = unit.endswith("E")
+    is_business, ends = unit[0] == "B", unit.endswith("E")
+    period = unit.removeprefix("B")[:1]
+    if period == "M" and not anchor:
+        return Frequency(prefix + unit, "month", n, ends, is_business)
+    if period in ("Q", "Y") and anchor in ("", *MONTHS):
         name = f"{prefix}{unit}-{anchor or ('DEC' if ends else 'JAN')}"
-        return Frequency(name, "month", n * (3 if unit[0] == "Q" else 12), ends)
+        return Frequency(name, "month", n * (3 if period == "Q" else 12), ends, is_business)
     raise DataError(
         f"Unknown frequency {freq!r}: {unit!r} takes no {anchor!r}. Use one such as {_EXAMPLES}."
     )

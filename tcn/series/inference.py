@@ -135,15 +135,16 @@ def _month_names(days: Stamps, n_months: int) -> list[str]:
     in_month = days - days.astype("datetime64[M]").astype("datetime64[D]")
     is_end = (days + 1).astype("datetime64[M]") > days.astype("datetime64[M]")
     sides = "ES" if is_end.all() and in_month.astype(np.int64).max() >= 27 else "SE"
-    return [_month_name(n_months, side, month) for side in sides if n_months > 0]
+    names = [(business, side) for business in ("", "B") for side in sides if n_months > 0]
+    return [_month_name(n_months, business, side, month) for business, side in names]
 
 
-def _month_name(n_months: int, side: str, month: int) -> str:
+def _month_name(n_months: int, business: str, side: str, month: int) -> str:
     if n_months % 12 == 0:
-        return f"{_times(n_months // 12)}Y{side}-{MONTHS[month]}"
+        return f"{_times(n_months // 12)}{business}Y{side}-{MONTHS[month]}"
     if n_months == 3:
-        return f"Q{side}-{MONTHS[month % 3 + (9 if side == 'E' else 0)]}"
-    return f"{_times(n_months)}M{side}"
+        return f"{business}Q{side}-{MONTHS[month % 3 + (9 if side == 'E' else 0)]}"
+    return f"{_times(n_months)}{business}M{side}"
 
 
 def _times(n: int) -> str:

@@ -14,7 +14,8 @@ from tcn.series.zones import to_utc, to_wall
 PANDAS_NAMES = [
     "s", "30s", "min", "5min", "15min", "30min", "h", "2h", "6h", "D", "2D", "10D", "B", "W-SUN",
     "W-WED", "2W-MON", "MS", "ME", "2MS", "QS-JAN", "QS-FEB", "QE-DEC", "QE-NOV", "YS-JAN",
-    "YS-JUL", "YE-DEC", "YE-JUN", "2YS-JAN",
+    "YS-JUL", "YE-DEC", "YE-JUN", "2YS-JAN", "BMS", "BME", "2BME", "BQS-FEB", "BQE-DEC", "BYS-JAN",
+    "BYE-JUN",
 ]  # fmt: skip
 
 
@@ -23,7 +24,7 @@ PANDAS_NAMES = [
     [
         ("H", "h"), ("T", "min"), ("15T", "15min"), ("S", "s"), ("L", "ms"), ("U", "us"),
         ("N", "ns"), ("M", "ME"), ("3M", "3ME"), ("Q", "QE-DEC"), ("Q-NOV", "QE-NOV"),
-        ("A", "YE-DEC"), ("Y", "YE-DEC"), ("AS", "YS-JAN"), ("YS-APR", "YS-APR"), ("BM", "ME"),
+        ("A", "YE-DEC"), ("Y", "YE-DEC"), ("AS", "YS-JAN"), ("YS-APR", "YS-APR"), ("BM", "BME"),
         ("w", "W-SUN"), ("W-mon", "W-MON"), ("d", "D"), ("1D", "D"), ("min", "min"),
         ("1mo", "MS"), ("1q", "QS-JAN"), ("1y", "YS-JAN"), ("ms", "ms"), ("MS", "MS"),
         ("monthly", "MS"), ("daily", "D"), ("Quarterly", "QS-JAN"), ("hours", "h"),
@@ -87,6 +88,10 @@ def test_a_regular_grid_with_gaps_is_found_again(name, start):
         (["2020-03-31", "2020-06-30", "2020-09-30"], "QE-DEC"),
         (["2019-12-31", "2020-12-31", "2021-12-31"], "YE-DEC"),
         (["2016-02-29", "2020-02-29", "2024-02-29"], "4YE-FEB"),
+        (["2020-01-31", "2020-02-28", "2020-03-31"], "BME"),
+        (["2020-01-01", "2020-02-03", "2020-03-02"], "BMS"),
+        (["2020-03-31", "2020-06-30", "2020-09-30", "2020-12-31", "2021-03-31"], "QE-DEC"),
+        (["2022-09-30", "2022-12-30", "2023-03-31"], "BQE-DEC"),
         (["2020-01-06", "2020-01-13", "2020-01-27"], "W-MON"),
         (["2020-01-01", "2020-01-07", "2020-01-13"], "6D"),
         (["2020-01-01 00:30", "2020-01-01 01:30", "2020-01-01 04:30"], "h"),
