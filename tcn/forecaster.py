@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tcn.config import (
     DEFAULT_QUANTILE_LEVELS,
@@ -28,7 +29,7 @@ from tcn.series.features import encoder_features
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel, require_panel
 from tcn.series.paths import draw_paths, mixture_quantiles, path_normals
-from tcn.series.references import step_inputs
+from tcn.series.references import StepInputs, inputs_at_end
 from tcn.series.scaling import (
     RELATIVE_FLOOR,
     SMALLEST_SCALE,
@@ -44,7 +45,7 @@ Progress = Callable[[int, int], None]
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ROLL_LEVELS = DEFAULT_QUANTILE_LEVELS
 N_PATHS = 12
-FEW_VALUES = 4096  # in a batch: up to so many, numpy prepares them faster than torch
+VALUES_AT_ONCE = 8192  # whose features are made together: so many fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -159,28 +160,18 @@ class Forecaster:
         self, batch: "Batch", first: int, last: int, levels: tuple[float, ...]
     ) -> tuple[Array, Array]:
         """Mean and quantiles of steps `first` to `last`, in one pass."""
-        n, length = batch.values.shape
-        history = read_history(*batch.arrays())
-        end = _like(history.table, np.full((n, 1), length))
-        steps = np.tile(np.arange(1, last - first + 2), (n, 1, 1))
-        step = step_inputs(history, end, _like(history.table, steps))
-        read = min(length, self.network.positions_read)
-        features = encoder_features(history, first=length - read)
+        read = min(batch.values.shape[1], self.network.positions_read)
+        features, step, (scale, level, unit) = batch.read(read, last - first + 1)
         known = self._encode(batch, read, first, last)
-        inputs = NetworkInputs(
-            torch.cat([features, known.context], dim=1) if known.context is not None else features,
-            step,
-            known.steps,
-            known.static,
-        )
-        raw = self.network(inputs)[:, 0]
+        if known.context is not None:
+            features = torch.cat([features, known.context], dim=1)
+        raw = self.network(NetworkInputs(features, step, known.steps, known.static))[:, 0]
         head = self.network.distribution
-        mean, quantiles = (each.numpy() for each in head.mean_and_quantiles(raw, levels))
+        mean, quantiles = head.mean_and_quantiles(raw, levels)
         if self.calibration is not None:
-            quantiles = quantiles + self.calibration.shifts(head, raw, levels, first).numpy()
-        scale, level, unit = _units(history, step.scaling)
-        mean = (mean * scale + level) * unit
-        return mean, (quantiles * scale[..., None] + level[..., None]) * unit[..., None]
+            quantiles = quantiles + self.calibration.shifts(head, raw, levels, first, quantiles)
+        scale_, level_, unit_ = scale[..., None], level[..., None], unit[..., None]
+        return (mean.numpy() * scale + level) * unit, (quantiles.numpy() * scale_ + level_) * unit_
 
     def _encode(self, batch: "Batch", read: int, first: int, last: int) -> Encoded:
         """Covariates of the `read` newest positions and of steps `first` to `last`."""
@@ -223,11 +214,19 @@ class Batch:
     rows: NDArray[np.int64]
     low: Array  # (N, 1) zero for series that never were negative, else minus infinity
 
-    def arrays(self) -> tuple[Any, Any]:
-        """Values and season as numpy arrays where they are few, else as tensors."""
-        if self.values.size <= FEW_VALUES:
-            return self.values, self.season
-        return torch.from_numpy(self.values), torch.from_numpy(self.season)
+    def read(self, positions: int, horizon: int) -> "Reading":
+        """What the network is told of the newest `positions`, made in pieces of some windows."""
+        n, length = self.values.shape
+        size = max(VALUES_AT_ONCE // length, 1)
+        pieces = [slice(first, first + size) for first in range(0, n, size)]
+        return _joined([self._read_piece(piece, positions, horizon) for piece in pieces])
+
+    def _read_piece(self, piece: slice, positions: int, horizon: int) -> "Reading":
+        values = self.values[piece]
+        history = read_history(values, self.season[piece])
+        step = inputs_at_end(history, horizon)
+        features = encoder_features(history, first=values.shape[1] - positions)
+        return Reading(features, step, _units(history, step.scaling))
 
     def continued(self, paths: Array, patch: int, longest: int) -> "Batch":
         """Every window once for each path (N, K, P), with the path appended."""
@@ -243,17 +242,32 @@ class Batch:
         )
 
 
-def _like(table: Any, array: NDArray[Any]) -> Any:
-    """An array of the kind of `table`."""
-    return array if isinstance(table, np.ndarray) else torch.from_numpy(array)
+class Reading(NamedTuple):
+    """Inputs of the network for some windows, and what turns its answers into data."""
+
+    features: Tensor  # (N, F, L)
+    step: StepInputs
+    units: tuple[Array, Array, Array]  # scale, level and unit, (N, 1) each
+
+
+def _joined(readings: Sequence[Reading]) -> Reading:
+    if len(readings) == 1:
+        return readings[0]
+    features, steps, units = zip(*readings, strict=True)
+    references, drafts, columns, scalings = zip(*steps, strict=True)
+    loc, scale = map(np.concatenate, zip(*scalings, strict=True))
+    step = StepInputs(
+        torch.cat(references), torch.cat(drafts), torch.cat(columns), LocScale(loc, scale)
+    )
+    scale, level, unit = map(np.concatenate, zip(*units, strict=True))
+    return Reading(torch.cat(features), step, (scale, level, unit))
 
 
 def _units(history: History, scaling: LocScale) -> tuple[Array, Array, Array]:
     """Scale, level and unit that turn z into data, (N, 1) each. What never moved stays put."""
-    loc, scale = (np.asarray(each)[:, :1] for each in scaling)
-    level = loc + np.asarray(history.centre)
-    is_flat = scale <= 2.0 * (RELATIVE_FLOOR * np.abs(level) + SMALLEST_SCALE)
-    return np.where(is_flat, 0.0, scale), level, np.asarray(history.unit)
+    level = scaling.loc + history.centre
+    is_moving = scaling.scale > 2.0 * (RELATIVE_FLOOR * np.abs(level) + SMALLEST_SCALE)
+    return scaling.scale * is_moving, level, history.unit
 
 
 def _lower_bound(values: Array) -> Array:

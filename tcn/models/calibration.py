@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,15 +30,24 @@ class Calibration:
     bounds: tuple[int, ...]
     values: tuple[tuple[float, ...], ...]
 
-    def shifts(self, head: Head, raw: Tensor, levels: tuple[float, ...], first_step: int) -> Tensor:
-        """What to add to quantiles at `levels`; raw (N, H, n_raw), output (N, H, levels)."""
-        low, high = head.quantiles(raw, (LOW, HIGH)).unbind(-1)
-        steps = torch.arange(first_step, first_step + raw.shape[-2])
-        part = torch.bucketize(steps, torch.tensor(self.bounds, dtype=torch.int64))
-        table = torch.tensor(self.values, dtype=torch.float64)
-        table = table @ interpolation_weights(self.levels, levels)
-        width = (high - low).double().clamp_min(SMALLEST_SPREAD)
-        return table[part] * width[..., None]
+    def shifts(
+        self,
+        head: Head,
+        raw: Tensor,
+        levels: tuple[float, ...],
+        first_step: int,
+        quantiles: Tensor | None = None,
+    ) -> Tensor:
+        """What to add to quantiles at `levels`; raw (N, H, n_raw), output (N, H, levels).
+
+        quantiles: those at `levels`, float64, where they are at hand.
+        """
+        if quantiles is None or not {LOW, HIGH} <= set(levels):
+            low, high = head.quantiles(raw, (LOW, HIGH)).double().unbind(-1)
+        else:
+            low, high = quantiles[..., levels.index(LOW)], quantiles[..., levels.index(HIGH)]
+        width = (high - low).clamp_min_(SMALLEST_SPREAD)
+        return _shares(self, levels, first_step, raw.shape[-2]) * width[..., None]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -55,6 +65,16 @@ class Calibration:
             tuple(values["bounds"]),
             tuple(tuple(row) for row in values["shifts"]),
         )
+
+
+@lru_cache(maxsize=64)
+def _shares(calibration: Calibration, levels: tuple[float, ...], first: int, count: int) -> Tensor:
+    """Shifts at `levels` for steps from `first` on, in units of the width, (count, levels)."""
+    with torch.inference_mode(False):
+        steps = torch.arange(first, first + count)
+        part = torch.bucketize(steps, torch.tensor(calibration.bounds, dtype=torch.int64))
+        table = torch.tensor(calibration.values, dtype=torch.float64)
+        return (table @ interpolation_weights(calibration.levels, levels))[part]
 
 
 def fit_calibration(

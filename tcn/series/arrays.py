@@ -61,7 +61,13 @@ class Space(Protocol):
         """Index of the first True in each row (N, L); 0 where there is none."""
 
     def gather(self, table: Array, index: Array, /) -> Array:
-        """Columns `index` (N, K) of each matrix of `table` (N, R, L), as (N, R, K)."""
+        """Columns `index` (N, K) of each matrix of `table` (N, R, L), as (N, R, K).
+
+        An index of one row is that of every matrix.
+        """
+
+    def shared(self, x: Array, /) -> int | None:
+        """The whole number that all of x (N,) are; None where they differ, or it is not at hand."""
 
 
 class _Numpy:
@@ -132,9 +138,14 @@ class _Numpy:
 
     @staticmethod
     def gather(table: Array, index: Array) -> Array:
-        if len(table) == 1:
-            return table[0].take(index[0], 1)[None]
+        if len(index) == 1:
+            return table.take(index[0], 2)
         return np.take_along_axis(table, index[:, None], 2)
+
+    @staticmethod
+    def shared(x: Array) -> int | None:
+        first = int(x[0]) if len(x) else None
+        return first if len(x) == 1 or (x == first).all() else None
 
 
 class _Torch:
@@ -216,7 +227,11 @@ class _Torch:
 
     @staticmethod
     def gather(table: Tensor, index: Tensor) -> Tensor:
-        return table.gather(2, index[:, None].expand(-1, table.shape[1], -1))
+        return table.gather(2, index[:, None].expand(*table.shape[:2], -1))
+
+    @staticmethod
+    def shared(x: Tensor) -> int | None:
+        return _Numpy.shared(x.numpy()) if x.device.type == "cpu" else None
 
 
 def space_of(x: Tensor | NDArray[Any]) -> Space:

@@ -5,6 +5,9 @@ multiplied by a positive number. A shift changes none either, but where all valu
 positive: there the spread is also compared with the level, and exact zeros are counted.
 """
 
+from functools import lru_cache
+
+import numpy as np
 from torch import Tensor
 
 from tcn.series.arrays import Array, space_of
@@ -15,9 +18,9 @@ from tcn.series.scaling import (
     History,
     Row,
     age_at,
+    behind,
     level_between,
     level_window,
-    look_up,
     outer_cycle,
     recent_of,
     scale_window,
@@ -38,36 +41,38 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     space = space_of(history.table)
     length = history.table.shape[2] - 1
     stop = length if stop is None else stop
-    end = space.arange(first + 1, stop + 1, history.table)
     now = history.table[:, :, first + 1 : stop + 1]
     season = history.season[:, None]
     width, scale_width = level_window(season), scale_window(season)
-    levels = _levels(history, now, end, width)
-    before = look_up(history, SPREAD_ROWS, end - scale_width)
-    loc, scale, window, whole = recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before)
+    lags = _lags(season) if history.cycle is None else _shared_lags(history.cycle)
+    levels = _levels(history, now, _chosen(lags, slice(0, 3)), first, stop)
+    before = behind(history, SPREAD_ROWS, _chosen(lags, slice(3, 4)), first, stop)[:, :, 0]
+    loc, scale, level, change, mean = recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before)
     value, observed, newest = now[:, Row.VALUE], now[:, Row.OBSERVED], now[:, Row.LAST_SEEN]
     positive, seen = now[:, Row.POSITIVE], now[:, Row.NUMBER]
-    past, has_past = _past_cycles(history, end, season)
+    cycles = behind(history, VALUE_ROWS, _chosen(lags, slice(4, None)), first, stop)
+    past, has_past = cycles[:, 0], cycles[:, 1]
     number = has_past[:, :-1].sum(1)
     phase_mean = past[:, :-1].sum(1) / space.at_least(number, 1.0)
     has_phase = number > 0.0
-    age = age_at(history, end)
+    age = age_at(history, space.arange(first + 1, stop + 1, history.table))
     many = space.at_least(seen, 1.0)
     seasonal = space.double(season > 1)
 
-    table = space.empty((len(season), N_FEATURES, stop - first), history.table)
-    table[:, 0] = value - loc
-    table[:, 1] = 0.0
-    table[:, 2] = newest - history.table[:, Row.LAST_SEEN, first:stop]
-    table[:, 3] = value - past[:, 0]
-    table[:, 4] = value - phase_mean
-    table[:, 5] = phase_mean - loc
-    table[:, 6:8] = levels[:, :-1] - levels[:, 1:]
-    table[:, 8] = loc - whole.mean
-    table[:, 9] = value - past[:, -1]
-    differences = table[:, :10]
+    differences = space.empty((len(season), 10, stop - first), history.table)
+    differences[:, 0] = value - loc
+    differences[:, 1] = 0.0
+    differences[:, 2] = newest - history.table[:, Row.LAST_SEEN, first:stop]
+    differences[:, 3] = value - past[:, 0]
+    differences[:, 4] = value - phase_mean
+    differences[:, 5] = phase_mean - loc
+    differences[:, 6:8] = levels[:, :-1] - levels[:, 1:]
+    differences[:, 8] = loc - mean
+    differences[:, 9] = value - past[:, -1]
     differences /= scale[:, None]
-    space.bend(differences)
+    table = space.empty_single((len(season), N_FEATURES, stop - first), history.table)
+    table[:, :10] = differences
+    space.bend(table[:, :10])
     table[:, 0] *= observed
     table[:, 1] = observed
     table[:, 2] *= age > 1
@@ -77,10 +82,10 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     table[:, 6] *= age > width
     table[:, 7] *= age > 2 * width
     table[:, 9] *= has_past[:, -1] * observed
-    table[:, 10] = _log_ratio(scale, abs(loc + history.centre)) * positive
+    table[:, 10] = _log_ratio(scale, level) * positive
     table[:, 11] = positive
     table[:, 12] = _log_ratio(*_season_strength(history, first, stop)) * seasonal
-    table[:, 13] = window.change / scale
+    table[:, 13] = change / scale
     log_many, log_season = space.log(many), space.log(space.double(season))
     table[:, 14] = log_many / 4.0 - 1.0
     table[:, 15] = (log_many - log_season) / 3.0
@@ -90,43 +95,78 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     table[:, 19] = now[:, Row.ZEROS] / many
     table[:, 20] = has_past[:, -1]
     table *= (seen > 0.0)[:, None]
-    return space.tensor(space.single(space.bound(table, -_LARGEST, _LARGEST)))
+    return space.tensor(space.bound(table, -_LARGEST, _LARGEST))
 
 
-def _levels(history: History, now: Array, end: Array, width: Array) -> Array:
+def _lags(season: Array) -> Array:
+    """How far back is looked: three level windows, the scale's, four cycles, an outer cycle."""
+    space = space_of(season)
+    width, count = level_window(season), space.arange(1, _CYCLES + 1, season)
+    parts = [width * count[:3], scale_window(season), season * count, outer_cycle(season)]
+    return space.concat(parts, 1)
+
+
+@lru_cache(maxsize=256)
+def _shared_lags(season: int) -> tuple[int, ...]:
+    lags: list[int] = _lags(np.array([[season]]))[0].tolist()
+    return tuple(lags)
+
+
+def _chosen(lags: Array | tuple[int, ...], which: slice) -> Array | tuple[int, ...]:
+    return lags[which] if isinstance(lags, tuple) else lags[:, which]
+
+
+def _levels(
+    history: History, now: Array, lags: Array | tuple[int, ...], first: int, stop: int
+) -> Array:
     """Location, and what it was one and two level windows earlier, (N, 3, L)."""
-    space = space_of(end)
-    ends = end - width[:, :, None] * space.arange(1, 4, end)[:, None]
-    rows = [now[:, LEVEL_ROWS][:, :, None], look_up(history, LEVEL_ROWS, ends)]
-    joined = space.concat(rows, 2)
+    space = space_of(now)
+    earlier = behind(history, LEVEL_ROWS, lags, first, stop)
+    joined = space.concat([now[:, LEVEL_ROWS][:, :, None], earlier], 2)
     return level_between(joined[:, :, :-1], joined[:, :, 1:])
-
-
-def _past_cycles(history: History, end: Array, season: Array) -> tuple[Array, Array]:
-    """Values one to four cycles and an outer cycle ago and whether they were seen, (N, 5, L)."""
-    space = space_of(end)
-    lags = space.concat([season * space.arange(1, _CYCLES + 1, end), outer_cycle(season)], 1)
-    found = look_up(history, VALUE_ROWS, end - lags[:, :, None])
-    return found[:, 0], found[:, 1]
 
 
 def _season_strength(history: History, first: int, stop: int) -> tuple[Array, Array]:
     """Squared difference to a cycle ago and to half a cycle ago, summed over recent points."""
     space = space_of(history.table)
+    if history.cycle is not None:
+        sums = _sums_of_points(history, history.cycle, first, stop)
+        return sums[:, 0], sums[:, 1]
     season = history.season[:, None]
-    end = space.arange(0, stop + 1, history.table)
-    lags = space.concat([season, season - season // 2], 1)
-    found = look_up(history, VALUE_ROWS, end - lags[:, :, None])
-    now = history.table[:, :, : stop + 1]
-    differences = now[:, Row.VALUE][:, None] - found[:, 0]
-    differences *= differences
-    all_seen = now[:, Row.OBSERVED] * found[:, 1, 0] * found[:, 1, 1]
-    differences *= all_seen[:, None]
-    apart = space.at_least(season // 6, 1) * space.arange(0, _POINTS, end)
-    points = space.at_least(end[first + 1 :] - apart[:, :, None], 0)
+    differences = _squares(history, space.concat([season, season - season // 2], 1), -1, stop)
+    apart = space.at_least(season // 6, 1) * space.arange(0, _POINTS, season)
+    end = space.arange(first + 1, stop + 1, season)
+    points = space.at_least(end - apart[:, :, None], 0)
     found = space.gather(differences, points.reshape(len(season), -1))
     sums = found.reshape(len(season), 2, _POINTS, -1).sum(2)
     return sums[:, 0], sums[:, 1]
+
+
+def _sums_of_points(history: History, season: int, first: int, stop: int) -> Array:
+    """Sums of the squares of `_POINTS` points, by doubling: of 2, of 4, and of three times 4."""
+    apart = max(season // 6, 1)
+    reach = (_POINTS - 1) * apart
+    early = max(reach - first, 0)
+    squares = _squares(history, (season, season - season // 2), first - reach + early, stop)
+    space = space_of(squares)
+    padded = space.empty((len(squares), 2, reach + stop - first), squares)
+    padded[:, :, :early] = 0.0
+    padded[:, :, early:] = squares
+    two = padded[:, :, apart:] + padded[:, :, :-apart]
+    four = two[:, :, 2 * apart :] + two[:, :, : -2 * apart]
+    twelve = four[:, :, 8 * apart :] + four[:, :, : -8 * apart]
+    twelve += four[:, :, 4 * apart : -4 * apart]
+    return twelve
+
+
+def _squares(history: History, lags: Array | tuple[int, ...], first: int, stop: int) -> Array:
+    """Squared differences to the values `lags` (N, 2) earlier, where all are seen, (N, 2, L)."""
+    found = behind(history, VALUE_ROWS, lags, first, stop)
+    now = history.table[:, VALUE_ROWS, first + 1 : stop + 1]
+    differences = now[:, :1] - found[:, 0]
+    differences *= differences
+    differences *= (now[:, 1] * found[:, 1, 0] * found[:, 1, 1])[:, None]
+    return differences
 
 
 def _log_ratio(top: Array, bottom: Array) -> Array:

@@ -13,8 +13,10 @@ that the network weighs. Source of the idea: similar-day methods; the weights ar
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from tcn.series.arrays import Array, space_of
@@ -25,7 +27,6 @@ from tcn.series.scaling import (
     History,
     LocScale,
     Row,
-    age_at,
     level_between,
     level_window,
     loc_scale_of,
@@ -40,7 +41,6 @@ N_OUTER_CYCLES = 4
 N_REFERENCES = 24
 N_DRAFTS = 9
 N_STEP_FEATURES = 10
-_BENT = (slice(0, 10), slice(14, 19), slice(20, 24))  # not shares, flags and what is bounded
 _DAMPING = 0.9
 
 
@@ -59,54 +59,98 @@ def step_inputs(history: History, end: Array, steps: Array) -> StepInputs:
     end: (N, O) int64, at least 1. steps: (N, O, H) int64, at least 1. Both and the history are of
     one kind; what the network reads are tensors in any case.
     """
-    space = space_of(steps)
-    origins = _origins(history, end)
-    cycles = _cycles(history, end, steps, origins)
-    lines = _lines(history, steps, origins)
-    shape = steps.shape
-    newest = origins.newest
+    return _inputs(history, _times(history.season, history.first, end, steps))
 
-    references = space.empty_single((*shape, N_REFERENCES), steps)
-    references[..., :4] = cycles.differences[..., :N_CYCLES]
-    references[..., 4:8] = cycles.scaled[..., :N_CYCLES]
-    references[..., 8] = cycles.long_mean
-    references[..., 9] = cycles.differences[..., N_LONG_CYCLES]
-    references[..., 14:17] = newest[:, :, None]
-    references[..., 17] = lines.near
-    references[..., 18] = lines.far
-    references[..., 20] = cycles.naive
-    references[..., 21] = cycles.outer_mean
-    references[..., 22] = cycles.outer_scaled
-    references[..., 23] = origins.outer_level
-    for columns in _BENT:
-        space.bend(references[..., columns])
-        space.bound(references[..., columns], -8.0, 8.0)
-    references[..., 10] = cycles.number_outer / N_OUTER_CYCLES
-    references[..., 11] = cycles.number / N_CYCLES
-    references[..., 12] = (history.season > 1)[:, None, None]
-    references[..., 13] = space.at_most(cycles.spread, 10.0)
-    references[..., 19] = origins.positive
 
-    drafts = space.empty_single((*shape, N_DRAFTS), steps)
-    drafts[..., 0] = cycles.naive
-    drafts[..., 1] = cycles.mean
-    drafts[..., 2] = cycles.scaled_mean
-    drafts[..., 3] = cycles.long_mean
-    drafts[..., 4] = newest[:, :, :1]
-    drafts[..., 5] = lines.near
-    drafts[..., 6] = lines.far
-    drafts[..., 7] = lines.damped
-    outer = origins.outer_level + cycles.outer_mean
-    drafts[..., 8] = outer * space.at_most(cycles.number_outer, 1.0)
+def inputs_at_end(history: History, horizon: int) -> StepInputs:
+    """The same for one origin, the newest position, and steps 1 to `horizon`; for numpy arrays.
+
+    Where all series have one season and begin at one position, as one series does, what depends
+    on time alone is made once and kept.
+    """
+    n, length = len(history.table), history.table.shape[2] - 1
+    first = space_of(history.first).shared(history.first[:, 0])
+    if history.cycle is not None and first is not None:
+        return _inputs(history, _shared_times(history.cycle, first, length, horizon))
+    steps = np.broadcast_to(np.arange(1, horizon + 1), (n, 1, horizon))
+    return step_inputs(history, np.full((n, 1), length), steps)
+
+
+@lru_cache(maxsize=64)
+def _shared_times(season: int, first: int, end: int, horizon: int) -> "_Times":
+    steps = np.arange(1, horizon + 1)[None, None]
+    return _times(np.array([season]), np.array([[first]]), np.array([[end]]), steps)
+
+
+def _inputs(history: History, times: "_Times") -> StepInputs:
+    space = space_of(history.table)
+    origins = _origins(history, times)
+    cycles = _cycles(history, times, origins)
+    near, far = origins.slopes[:, 0], origins.slopes[:, 1]
+    n, _, horizon = cycles.naive.shape
+    shape = (n, len(times.steps[0]), horizon)
+    newest = origins.newest[..., None]
+
+    references = space.empty_single((n, N_REFERENCES, *shape[1:]), history.table)
+    references[:, 10:14] = 0.0
+    references[:, 19] = 0.0
+    references[:, :4] = cycles.differences[:, :N_CYCLES]
+    references[:, 4:8] = cycles.scaled[:, :N_CYCLES]
+    references[:, 8] = cycles.long_mean
+    references[:, 9] = cycles.differences[:, N_LONG_CYCLES]
+    references[:, 14:17] = newest
+    references[:, 17] = near[..., None] * times.distance
+    references[:, 18] = far[..., None] * times.distance
+    references[:, 20] = cycles.naive
+    references[:, 21] = cycles.outer_mean
+    references[:, 22] = cycles.outer_scaled
+    references[:, 23] = origins.outer_level[..., None]
+    space.bend(references)
+    space.bound(references, -8.0, 8.0)
+    references[:, 10] = cycles.number_outer / N_OUTER_CYCLES
+    references[:, 11] = cycles.number / N_CYCLES
+    references[:, 12] = times.is_seasonal
+    references[:, 13] = space.at_most(cycles.spread, 10.0)
+    references[:, 19] = origins.positive[..., None]
+
+    drafts = space.empty_single((n, N_DRAFTS, *shape[1:]), history.table)
+    drafts[:, 0] = cycles.naive
+    drafts[:, 1] = cycles.mean
+    drafts[:, 2] = cycles.scaled_mean
+    drafts[:, 3] = cycles.long_mean
+    drafts[:, 4] = newest[:, 0]
+    drafts[:, 5] = near[..., None] * times.distance
+    drafts[:, 6] = far[..., None] * times.distance
+    drafts[:, 7] = near[..., None] * times.damped
+    outer = origins.outer_level[..., None] + cycles.outer_mean
+    drafts[:, 8] = outer * space.at_most(cycles.number_outer, 1.0)
+    space.bound(drafts, -30.0, 30.0)
     return StepInputs(
-        space.tensor(references),
-        space.tensor(space.bound(drafts, -30.0, 30.0)),
-        _step_features(history, steps, origins.age),
+        _columns_last(references),
+        _columns_last(drafts),
+        space.tensor(times.steps).expand(n, -1, -1, -1),
         origins.scaling,
     )
 
 
-# where the ends that `_origins` looks at once stand side by side
+def _columns_last(table: Array) -> Tensor:
+    """(N, columns, O, H) as a tensor (N, O, H, columns)."""
+    return space_of(table).tensor(table).permute(0, 2, 3, 1)
+
+
+class _Times(NamedTuple):
+    """What depends on times alone; n is N, or 1 where all series have the same."""
+
+    looked_at: Array  # (n, E, O) ends, side by side as the names below say
+    phases: Array  # (n, 12, O, H) ends of the same phases in cycles and outer cycles
+    lags: Array  # (n, 2, O) steps over which the slopes are taken
+    is_part: Array  # (n, 8, O) whether a cycle was seen in part
+    is_seasonal: Array  # (n, 1, 1)
+    distance: Array  # (n, O, H) steps from the centre of the level's window
+    damped: Array  # (n, O, H) the same, each further step a tenth shorter
+    steps: Array  # (n, O, H, N_STEP_FEATURES) float32
+
+
 _AT_CYCLES = slice(0, N_LONG_CYCLES + 1)
 _AT_OUTER = slice(_AT_CYCLES.stop, _AT_CYCLES.stop + N_OUTER_CYCLES + 1)
 _AT_PARTS = slice(_AT_OUTER.stop, _AT_OUTER.stop + N_LONG_CYCLES)
@@ -116,79 +160,110 @@ _WIDTH_BEFORE = slice(_BEFORE_SLOPES.stop, _BEFORE_SLOPES.stop + 2)
 _LEVEL_BEGIN, _SCALE_BEGIN = _WIDTH_BEFORE.stop, _WIDTH_BEFORE.stop + 1
 
 
+def _times(season: Array, first: Array, end: Array, steps: Array) -> _Times:
+    """season (n,), first (n, 1), end (n, O), steps (n, O, H)."""
+    space = space_of(end)
+    cycle, last = season[:, None, None], end[:, None]
+    width, outer = level_window(cycle), outer_cycle(cycle)
+    age = space.at_least(last - first[:, None], 1)
+    begin = space.minimum(first[:, None] + 1, last)
+    count = space.arange(0, N_LONG_CYCLES + 1, end)[:, None]
+    lags = space.at_least(space.minimum(width * count[1:4:2], age // 2), 1)
+    part = space.at_least(age - cycle * count[:-1], 0)
+    earlier = space.maximum(last - lags, begin)
+    looked_at = [
+        last - cycle * count,
+        last - outer * count[: N_OUTER_CYCLES + 1],
+        last - part,
+        space.maximum(last - count[:3], begin),
+        earlier,
+        earlier - width,
+        last - width,
+        last - scale_window(cycle),
+    ]
+    ahead = end[:, :, None] + steps
+    phases = [
+        _same_phase(ahead, steps, cycle, N_LONG_CYCLES),
+        _same_phase(ahead, steps, outer, N_OUTER_CYCLES),
+    ]
+    step, age = space.double(steps), age[:, 0, :, None]
+    centre = 0.5 * space.double(space.minimum(width, age) - 1)
+    return _Times(
+        space.concat(looked_at, 1),
+        space.concat(phases, 1),
+        lags,
+        (part > 0) & (part < cycle),
+        cycle > 1,
+        step + centre,
+        centre + (1.0 - _DAMPING**step) / (1.0 - _DAMPING),
+        _step_features(cycle, steps, age),
+    )
+
+
+def _same_phase(ahead: Array, steps: Array, season: Array, count: int) -> Array:
+    """Ends of `count` values at the phase of each step, newest cycle first, (n, K, O, H)."""
+    newest = ahead - season * ((steps + season - 1) // season)
+    back = space_of(steps).arange(0, count, steps)[:, None, None]
+    return newest[:, None] - season[:, None] * back
+
+
 class _Origins(NamedTuple):
     """What is known at each origin, in the units of History where no other is named."""
 
     scaling: LocScale  # (N, O)
-    age: Array  # (N, O, 1) positions
-    positive: Array  # (N, O, 1) whether all values so far were
-    newest: Array  # (N, O, 3) z of the newest values, newest first
-    slopes: Array  # (N, O, 2) change of the level per step over one and three windows, in z
-    means: Array  # (N, O, 12) of each of the last cycles and outer cycles
-    ratios: Array  # (N, O, 12) level now over these means where all is positive, else 1
-    outer_level: Array  # (N, O, 1) z of the mean of the newest outer cycle
+    positive: Array  # (N, O) whether all values so far were
+    newest: Array  # (N, 3, O) z of the newest values, newest first
+    slopes: Array  # (N, 2, O) change of the level per step over one and three windows, in z
+    means: Array  # (N, 12, O) of each of the last cycles and outer cycles
+    ratios: Array  # (N, 12, O) level now over these means where all is positive, else 1
+    outer_level: Array  # (N, O) z of the mean of the newest outer cycle
 
 
-def _origins(history: History, end: Array) -> _Origins:
+def _origins(history: History, times: _Times) -> _Origins:
     """All that does not depend on the step, from one look at the table."""
-    space = space_of(end)
-    season = history.season[:, None, None]
-    width, outer = level_window(season), outer_cycle(season)
-    last = end[:, :, None]
-    age = age_at(history, end)[:, :, None]
-    first = space.minimum(history.first + 1, end)[:, :, None]
-    count = space.arange(0, N_LONG_CYCLES + 1, end)
-    lags = space.at_least(space.minimum(width * count[1:4:2], age // 2), 1)
-    part = space.at_least(age - season * count[:-1], 0)
-    earlier = space.maximum(last - lags, first)
-    ends = [
-        last - season * count,
-        last - outer * count[: N_OUTER_CYCLES + 1],
-        last - part,
-        space.maximum(last - count[:3], first),
-        earlier,
-        earlier - width,
-        last - width,
-        last - scale_window(season),
-    ]
-    rows = look_up(history, WINDOW_ROWS, space.concat(ends, 2))
-    scaling = loc_scale_of(history, rows[..., 0], rows[..., _LEVEL_BEGIN], rows[..., _SCALE_BEGIN])
-    loc, scale = scaling.loc[:, :, None], scaling.scale[:, :, None]
-    positive = look_up(history, slice(Row.POSITIVE, Row.POSITIVE + 1), last)[:, 0]
+    space = space_of(history.table)
+    rows = look_up(history, slice(None), times.looked_at)
+    scaling = loc_scale_of(
+        history,
+        rows[:, WINDOW_ROWS, 0],
+        rows[:, WINDOW_ROWS, _LEVEL_BEGIN],
+        rows[:, WINDOW_ROWS, _SCALE_BEGIN],
+    )
+    loc, scale = scaling.loc[:, None], scaling.scale[:, None]
     sums = rows[:, Row.VALUES : Row.NUMBER + 1]
-    means = _cycle_means(season, part, sums[..., _AT_CYCLES], sums[..., _AT_PARTS])
-    edges = sums[..., _AT_OUTER]
-    parts = edges[..., :-1] - edges[..., 1:]
+    means = _cycle_means(times.is_part, sums[:, :, _AT_CYCLES], sums[:, :, _AT_PARTS])
+    edges = sums[:, :, _AT_OUTER]
+    parts = edges[:, :, :-1] - edges[:, :, 1:]
     outer_means = parts[:, 0] / space.at_least(parts[:, 1], 1.0)
     outer_means = space.where(parts[:, 1] > 0.0, outer_means, loc)
-    means = space.concat([space.where(season == 1, loc, means), outer_means], 2)
+    means = space.concat([space.where(times.is_seasonal, means, loc), outer_means], 1)
     levels = rows[:, LEVEL_ROWS]
-    before = level_between(levels[..., _BEFORE_SLOPES], levels[..., _WIDTH_BEFORE])
+    before = level_between(levels[:, :, _BEFORE_SLOPES], levels[:, :, _WIDTH_BEFORE])
+    positive = rows[:, Row.POSITIVE, 0]
     return _Origins(
         scaling,
-        age,
         positive,
-        (rows[:, Row.LAST_SEEN, :, _AT_NEWEST] - loc) / scale,
-        (loc - before) / scale / lags,
+        (rows[:, Row.LAST_SEEN, _AT_NEWEST] - loc) / scale,
+        (loc - before) / scale / times.lags,
         means,
-        _ratios(history, positive, loc, means),
-        (outer_means[..., :1] - loc) / scale,
+        _ratios(history, positive[:, None], loc, means),
+        (outer_means[:, 0] - scaling.loc) / scaling.scale,
     )
 
 
-def _cycle_means(season: Array, part: Array, sums: Array, at_part: Array) -> Array:
-    """Mean of each of the last cycles, (N, O, 8).
+def _cycle_means(is_part: Array, sums: Array, at_part: Array) -> Array:
+    """Mean of each of the last cycles, (N, 8, O).
 
     Of a cycle seen in part the mean is that of the newest, moved by how the part differs from the
-    same part of the newest: a part is not compared with another part of the year. `part` is how
-    much was seen from a cycle's beginning on, `at_part` the sums that long ago.
+    same part of the newest: a part is not compared with another part of the year. `at_part` are
+    the sums as long ago as so much was seen from a cycle's beginning on.
     """
-    space = space_of(part)
-    within = sums[..., :-1] - sums[..., 1:]
+    space = space_of(sums)
+    within = sums[:, :, :-1] - sums[:, :, 1:]
     means = within[:, 0] / space.at_least(within[:, 1], 1.0)
-    same = sums[..., :1] - at_part
-    moved = means[..., :1] + means - same[:, 0] / space.at_least(same[:, 1], 1.0)
-    return space.where((part > 0) & (part < season) & (same[:, 1] > 0.0), moved, means)
+    same = sums[:, :, :1] - at_part
+    moved = means[:, :1] + means - same[:, 0] / space.at_least(same[:, 1], 1.0)
+    return space.where(is_part & (same[:, 1] > 0.0), moved, means)
 
 
 def _ratios(history: History, positive: Array, loc: Array, means: Array) -> Array:
@@ -203,7 +278,7 @@ def _ratios(history: History, positive: Array, loc: Array, means: Array) -> Arra
 class _Cycles(NamedTuple):
     """The same phase in past cycles, in z units, 0 where it was not seen; (N, O, H) and more."""
 
-    differences: Array  # (N, O, H, 12) to the mean of the reference's own cycle or outer cycle
+    differences: Array  # (N, 12, O, H) to the mean of the reference's own cycle or outer cycle
     scaled: Array  # the same in proportion to that mean, where all is positive
     naive: Array  # the newest reference as it is
     number: Array  # of the N_CYCLES newest references, how many were seen
@@ -216,71 +291,39 @@ class _Cycles(NamedTuple):
     outer_scaled: Array
 
 
-def _cycles(history: History, end: Array, steps: Array, origins: _Origins) -> _Cycles:
-    space = space_of(steps)
+def _cycles(history: History, times: _Times, origins: _Origins) -> _Cycles:
+    space = space_of(history.table)
     loc, scale = (each[:, :, None] for each in origins.scaling)
-    season = history.season[:, None, None]
-    outer = outer_cycle(season)
-    ahead = end[:, :, None] + steps
-    ends = [
-        _same_phase(ahead, steps, season, N_LONG_CYCLES),
-        _same_phase(ahead, steps, outer, N_OUTER_CYCLES),
-    ]
-    found = look_up(history, VALUE_ROWS, space.concat(ends, 3))
+    found = look_up(history, VALUE_ROWS, times.phases)
     value, seen = found[:, 0], found[:, 1]
-    differences = (value - origins.means[:, :, None]) / scale[..., None] * seen
-    scaled = differences * origins.ratios[:, :, None]
-    number = seen[..., :N_CYCLES].sum(-1)
-    number_outer = seen[..., N_LONG_CYCLES:].sum(-1)
-    long = space.at_least(seen[..., :N_LONG_CYCLES].sum(-1), 1.0)
+    differences = (value - origins.means[..., None]) / scale[:, None] * seen
+    scaled = differences * origins.ratios[..., None]
+    number = seen[:, :N_CYCLES].sum(1)
+    number_outer = seen[:, N_LONG_CYCLES:].sum(1)
+    long = space.at_least(seen[:, :N_LONG_CYCLES].sum(1), 1.0)
     near, far = space.at_least(number, 1.0), space.at_least(number_outer, 1.0)
-    mean = differences[..., :N_CYCLES].sum(-1) / near
-    apart = differences[..., :N_CYCLES] - mean[..., None]
+    mean = differences[:, :N_CYCLES].sum(1) / near
+    apart = differences[:, :N_CYCLES] - mean[:, None]
     apart *= apart
-    apart *= seen[..., :N_CYCLES]
+    apart *= seen[:, :N_CYCLES]
     return _Cycles(
         differences,
         scaled,
-        (value[..., 0] - loc) / scale * seen[..., 0],
+        (value[:, 0] - loc) / scale * seen[:, 0],
         number,
         mean,
-        space.sqrt(apart.sum(-1) / near),
-        scaled[..., :N_CYCLES].sum(-1) / near,
-        differences[..., :N_LONG_CYCLES].sum(-1) / long,
+        space.sqrt(apart.sum(1) / near),
+        scaled[:, :N_CYCLES].sum(1) / near,
+        differences[:, :N_LONG_CYCLES].sum(1) / long,
         number_outer,
-        differences[..., N_LONG_CYCLES:].sum(-1) / far,
-        scaled[..., N_LONG_CYCLES:].sum(-1) / far,
+        differences[:, N_LONG_CYCLES:].sum(1) / far,
+        scaled[:, N_LONG_CYCLES:].sum(1) / far,
     )
 
 
-def _same_phase(ahead: Array, steps: Array, season: Array, count: int) -> Array:
-    """Ends of `count` values at the phase of each step, newest cycle first, (N, O, H, K)."""
-    newest = ahead - season * ((steps + season - 1) // season)
-    return newest[..., None] - season[..., None] * space_of(steps).arange(0, count, steps)
-
-
-class _Lines(NamedTuple):
-    """Straight lines from the level, in z units, (N, O, H)."""
-
-    near: Array  # along the slope over one level window
-    far: Array  # over three
-    damped: Array  # the near one, each further step a tenth flatter (Gardner and McKenzie 1985)
-
-
-def _lines(history: History, steps: Array, origins: _Origins) -> _Lines:
+def _step_features(season: Array, steps: Array, age: Array) -> Array:
+    """season (n, 1, 1), steps (n, O, H), age (n, O, 1)."""
     space = space_of(steps)
-    step = space.double(steps)
-    width = level_window(history.season[:, None, None])
-    behind = 0.5 * space.double(space.minimum(width, origins.age) - 1)  # the window's centre
-    distance = step + behind
-    near, far = origins.slopes[..., :1], origins.slopes[..., 1:]
-    damped = behind + (1.0 - _DAMPING**step) / (1.0 - _DAMPING)
-    return _Lines(near * distance, far * distance, near * damped)
-
-
-def _step_features(history: History, steps: Array, age: Array) -> Tensor:
-    space = space_of(steps)
-    season = history.season[:, None, None]
     seasonal = space.double(season > 1)
     step = space.double(steps)
     share = step / age
@@ -297,4 +340,4 @@ def _step_features(history: History, steps: Array, age: Array) -> Tensor:
     table[..., 7] = space.log(share) / 2.0
     table[..., 8] = 1.0 / step
     table[..., 9] = space.at_most(step / 24.0, 12.0) / 4.0
-    return space.tensor(table)
+    return table

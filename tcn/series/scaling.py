@@ -60,6 +60,7 @@ class History(NamedTuple):
     first: Array  # (N, 1) int64, index of the first value seen; 0 where there is none
     centre: Array  # (N, 1) subtracted from the data
     unit: Array  # (N, 1) power of two the data were divided by
+    cycle: int | None = None  # the season, where all series have the same one
 
     @property
     def values(self) -> Array:
@@ -114,7 +115,8 @@ def read_history(values: Array, season: Array) -> History:
     after[:, Row.ZEROS] = is_zero * observed
     sums = after[:, Row.VALUES : Row.ZEROS + 1]
     sums[:] = sums.cumsum(2)
-    return History(table, season, space.first_true(seen)[:, None], centre, unit)
+    first = space.first_true(seen)[:, None]
+    return History(table, season, first, centre, unit, space.shared(season))
 
 
 def look_up(history: History, rows: slice, end: Array) -> Array:
@@ -126,6 +128,28 @@ def look_up(history: History, rows: slice, end: Array) -> Array:
     index = space.at_least(end, 0).reshape(len(end), -1)
     found = space.gather(history.table[:, rows], index)
     return found.reshape(*found.shape[:2], *end.shape[1:])
+
+
+def behind(
+    history: History, rows: slice, lags: Array | tuple[int, ...], first: int, stop: int
+) -> Array:
+    """Rows of the table `lags` positions before each of the ends first + 1 to stop.
+
+    lags: (N, K), or K numbers for all series, which copies whole pieces. 0 before the start.
+    Output (N, rows, K, stop - first).
+    """
+    space = space_of(history.table)
+    if not isinstance(lags, tuple):
+        end = space.arange(first + 1, stop + 1, history.table)
+        return look_up(history, rows, end - lags[:, :, None])
+    table = history.table[:, rows]
+    found = space.empty((*table.shape[:2], len(lags), stop - first), table)
+    for k, lag in enumerate(lags):
+        early = min(max(lag - first, 0), stop - first)
+        found[:, :, k, :early] = 0.0
+        if early < stop - first:
+            found[:, :, k, early:] = table[:, :, first + early + 1 - lag : stop + 1 - lag]
+    return found
 
 
 def age_at(history: History, end: Array) -> Array:
@@ -181,23 +205,27 @@ def spread_of(sums: Array) -> Spread:
 
 
 class Recent(NamedTuple):
-    """Location, scale, and the spreads that the scale is made of, (N, K) each."""
+    """Location, scale, and what the scale is made of, (N, K) each."""
 
     loc: Array
     scale: Array
-    window: Spread
-    past: Spread
+    level: Array  # size of the location in the data's own place, abs(loc + centre)
+    change: Array  # mean absolute difference of neighbours in the scale's window
+    past_mean: Array  # of all values so far
 
 
 def recent_of(history: History, loc: Array, now: Array, before: Array) -> Recent:
     """Scale for a location: now and before are rows SPREAD_ROWS (N, 5, K) at the scale's window."""
     space = space_of(loc)
-    window, past = spread_of(now - before), spread_of(now)
+    sums = space.concat([(now - before)[:, :, None], now[:, :, None]], 2)
+    both = spread_of(sums)  # of the window, and of the whole past
     level = abs(loc + history.centre)
-    alone = now[:, 1] < 2.0
-    floor = space.where(alone, SINGLE_VALUE_SHARE * level, RELATIVE_FLOOR * level) + SMALLEST_SCALE
-    spread = space.maximum(window.spread, LONG_RUN_SHARE * past.spread)
-    return Recent(loc, space.maximum(spread, floor), window, past)
+    alone = space.double(now[:, 1] < 2.0)
+    share = RELATIVE_FLOOR + (SINGLE_VALUE_SHARE - RELATIVE_FLOOR) * alone
+    floor = share * level + SMALLEST_SCALE
+    spread = space.maximum(both.spread[:, 0], LONG_RUN_SHARE * both.spread[:, 1])
+    scale = space.maximum(spread, floor)
+    return Recent(loc, scale, level, both.change[:, 0], both.mean[:, 1])
 
 
 def loc_scale_at(history: History, end: Array) -> LocScale:

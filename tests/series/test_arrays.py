@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tcn.series.arrays import space_of
 from tcn.series.features import encoder_features
-from tcn.series.references import step_inputs
+from tcn.series.references import inputs_at_end, step_inputs
 from tcn.series.scaling import loc_scale_at, read_history
 
 
@@ -86,3 +86,25 @@ def test_columns_of_each_matrix_are_gathered(n):
     expected = np.stack([each[:, chosen] for each, chosen in zip(table, index, strict=True)])
     for table_, index_ in both(table, index):
         np.testing.assert_array_equal(space_of(table_).gather(table_, index_), expected)
+
+
+@given(
+    st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
+    st.integers(1, 90),
+    st.sampled_from([1, 2, 5, 7, 12, 24, 336]),
+    st.integers(0, 20),
+)
+def test_series_of_one_season_are_read_as_those_of_several(kinds, length, season, seed):
+    values = np.stack([window(kind, length, seed + i) for i, kind in enumerate(kinds)])
+    history = read_history(values, np.full(len(kinds), season))
+    assert history.cycle == season
+    apart = history._replace(cycle=None)
+    first = seed % length
+    assert_same(encoder_features(history, first), encoder_features(apart, first), 2e-6)
+    steps = np.tile(np.arange(1, 11), (len(kinds), 1, 1))
+    expected = step_inputs(apart, np.full((len(kinds), 1), length), steps)
+    for given_ in (history, apart):
+        found = inputs_at_end(given_, 10)
+        for name in ("references", "drafts", "steps"):
+            assert_same(getattr(found, name), getattr(expected, name), 2e-6)
+        assert_same(found.scaling.scale, expected.scaling.scale)
