@@ -35,6 +35,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_DELIMITER_LINE = re.compile(rb"\s*\"?sep=([,;\t|])\"?\r?\n(?=.)", re.DOTALL)  # Excel's
 _NUMBER = re.compile(r"\s*[+-]?(\d+[\d.,]*|[.,]\d+)([eE][+-]?\d+)?\s*")
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T].*)?")
 
@@ -195,7 +196,14 @@ def _read_text_table(
     raw = _utf8(_content(file), encoding)
     if not raw.strip():
         raise DataError("The file is empty. Give a header and at least one row.")
+    if raw[:64].lstrip()[:1] in (b"{", b"["):
+        raise DataError(
+            "This looks like JSON, not a CSV file. Give its numbers to Panel.from_arrays."
+        )
     _check_quotes(raw)
+    mark = _DELIMITER_LINE.match(raw)
+    if mark is not None:
+        delimiter, raw = delimiter or mark[1].decode(), raw[mark.end() :]
     first, second = _first_lines(raw)
     delimiter = delimiter or _delimiter(first, second)
     _check_width(first, delimiter)
@@ -203,20 +211,30 @@ def _read_text_table(
     if not header:
         raise DataError("The first row has no cells. Give a header and at least one row.")
     has_header = not all(_is_data(cell) for cell in header)
+    if has_header and not second:
+        raise DataError("The file has a header but no rows. Give at least one observation.")
     names = _names(header) if has_header else _invented_names(header)
     arrow = _parse(raw, names, delimiter, has_header)
-    return Table(arrow, 2 if has_header else 1, delimiter, decimal, time_format)
+    first_row = 1 + has_header + (mark is not None)
+    return Table(arrow, first_row, delimiter, decimal, time_format)
 
 
 def _content(file: File) -> bytes:
     if isinstance(file, bytes):
         return file
     if not isinstance(file, str | os.PathLike):
+        if not hasattr(file, "read"):
+            raise DataError(
+                f"A {type(file).__name__} is not a file. Give a path, bytes or an open file, or "
+                f"use Panel.from_frame for frames and Panel.from_arrays for numbers."
+            )
         content = file.read()
         return content.encode() if isinstance(content, str) else content
     try:
         return Path(file).read_bytes()
     except FileNotFoundError as error:
+        if str(file).startswith(("http://", "https://", "s3://")):
+            raise DataError(f"{str(file)!r} is not on this disk. Download it first.") from error
         raise DataError(f"There is no file {str(file)!r}. Check the path.") from error
     except OSError as error:
         raise DataError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
@@ -377,9 +395,10 @@ def _unreadable(reason: str) -> DataError:
     if match:
         row = f"Row {match[1]}" if match[1] else "A row"
         start = (match[4] or "")[:60]
+        title = "Take away lines above the header, quote" if match[2] == "1" else "Quote"
         return DataError(
             f"{row} has {match[3]} cells, the header has {match[2]} ({start!r}). "
-            f"Quote cells that contain the separator, or pass delimiter=."
+            f"{title} cells that contain the separator, or pass delimiter=."
         )
     if "straddling" in reason:
         return DataError("A row is longer than 16 MB. Is this a CSV file with line breaks?")

@@ -59,7 +59,8 @@ _ALIASES = {
     "QS": "QS", "QUARTER": "QS", "QUARTERLY": "QS", "BQS": "BQS",
     "Q": "QE", "QE": "QE", "BQ": "BQE", "BQE": "BQE",
     "YS": "YS", "AS": "YS", "YEAR": "YS", "YEARLY": "YS", "ANNUAL": "YS",
-    "BYS": "BYS", "BAS": "BYS", "Y": "YE", "A": "YE", "YE": "YE", "AE": "YE", "BY": "BYE", "BA": "BYE", "BYE": "BYE",
+    "Y": "YE", "A": "YE", "YE": "YE", "AE": "YE",
+    "BYS": "BYS", "BAS": "BYS", "BY": "BYE", "BA": "BYE", "BYE": "BYE",
 }  # fmt: skip
 _CASED = {"ms": "ms", "us": "us", "q": "QS", "y": "YS"}  # where the letter's case tells them apart
 _PATTERN = re.compile(r"(?P<n>\d{1,7})?(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Za-z]{3}))?")

@@ -24,6 +24,7 @@ VALUE_NAMES = (
 )  # fmt: skip
 HEAD = 1000  # rows read to judge a column
 _INDEX_NAMES = ("", "rownames", "index", "row", "rowid", "row_id")
+_CLOCKS = ("hour", "time")
 _CALENDAR_PARTS = ("year", "quarter", "month", "week", "day", "hour")
 
 
@@ -54,6 +55,8 @@ class Chooser:
     def choose(self) -> Choice:
         """The roles of the columns; what was asked for is kept."""
         time_col = self.time_col or self._find_time()
+        if self.time_col is None and time_col is not None:
+            self._refuse_clock_apart(time_col)
         id_col = self.id_col or self._find_id(time_col)
         return Choice(id_col, time_col, self._find_targets(id_col, time_col))
 
@@ -101,7 +104,8 @@ class Chooser:
         try:
             return bool(np.issubdtype(first.times(name).values.dtype, np.datetime64))
         except DataError as error:
-            return "day or the month first" in str(error) or "outside the years" in str(error)
+            text = str(error)
+            return "(pass time_format=" in text or "outside the years" in text
 
     def _refuse_split_dates(self, time_col: str) -> None:
         parts = [name for name in self._free if name.strip().lower() in _CALENDAR_PARTS]
@@ -111,8 +115,22 @@ class Chooser:
                 f"them, such as 2024-01-31 or 2024Q1, or pass time_col=."
             )
 
+    def _refuse_clock_apart(self, time_col: str) -> None:
+        """Refuse days that come more than once, where another column has the time of day."""
+        apart = [n for n in self._free if n.strip().lower() in _CLOCKS and n != time_col]
+        if not apart or self.table.n_rows == 0 or self._n_distinct(time_col) == self.table.n_rows:
+            return
+        cell = str(self.table.arrow.column(self.table.place[time_col])[0].as_py())
+        clock = str(self.table.arrow.column(self.table.place[apart[0]])[0].as_py())
+        if ":" not in cell and re.fullmatch(r"\d{1,2}(:\d{2}){0,2}(\.0*)?", clock):
+            raise DataError(
+                f"The time is split over the columns {listed((time_col, apart[0]))}. Make one "
+                f"column of them, such as 2024-01-31 13:00, or pass time_col=."
+            )
+
     def _find_id(self, time_col: str | None) -> str | None:
-        left = [name for name in self._free if name != time_col]
+        free = [name for name in self._free if name != time_col]
+        left = [name for name in free if not self._is_row_id(name, time_col)]
         named = _first_named(ID_NAMES, left)
         if named is not None and (named not in self._numeric or self._names_a_value(left, named)):
             return named
@@ -136,7 +154,11 @@ class Chooser:
         if self.target_col is not None:
             return (self.target_col,)
         left = [name for name in self._numeric if name not in (id_col, time_col)]
-        numeric = [name for name in left if not self._is_row_number(name)]
+        numeric = [
+            name
+            for name in left
+            if not self._is_row_number(name) and not self._is_row_id(name, time_col)
+        ]
         if not numeric:
             raise self._no_values(id_col, time_col)
         named = _first_named(VALUE_NAMES, numeric)
@@ -144,12 +166,12 @@ class Chooser:
             return (named,)
         if len(numeric) == 1:
             return (numeric[0],)
+        self._refuse_times_as_columns(numeric, time_col)
         if id_col is not None or self.covariates:
             raise DataError(
                 f"Several columns could hold the values: {listed(tuple(numeric))}. "
                 f"Pass target_col=."
             )
-        self._refuse_times_as_columns(numeric, time_col)
         return tuple(numeric)
 
     def _no_values(self, id_col: str | None, time_col: str | None) -> DataError:
@@ -181,6 +203,13 @@ class Chooser:
             return False
         values = self.table.parse(name).values
         return bool(values[0] in (0, 1) and np.all(np.diff(values) == 1))
+
+    def _is_row_id(self, name: str, time_col: str | None) -> bool:
+        """A number for every row, named like an id, where times tell that rows are not series."""
+        is_named = name.strip().lower().replace(" ", "_") in ID_NAMES
+        if not is_named or name not in self._numeric or time_col is None:
+            return False
+        return self._n_distinct(name) == self.table.n_rows and self._n_distinct(time_col) > 1
 
     def _is_empty(self, name: str) -> bool:
         head = self._head(name)

@@ -14,6 +14,14 @@ from tcn.series.zones import Stamps
 _CLOCK = r"(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?)?"
 _ZONE = r"(?P<zone> ?Z| ?UTC| ?[+-]\d{2}:?\d{2})?"
 _ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}" + _CLOCK + _ZONE)
+_CLOCK_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_CLOCK_RANGE = np.array(["2000-01-01", "2100-01-01"], "datetime64[D]")
+_SHORT_YEARS = {  # how times with a year of two digits are read, for the message
+    re.compile(r"\d{1,2}\.\d{1,2}\.\d{2}"): "%d.%m.%y",
+    re.compile(r"\d{1,2}/\d{1,2}/\d{2}"): "%m/%d/%y",
+    re.compile(r"[A-Za-z]{3}-\d{2}"): "%b-%y",
+    re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{2}"): "%d-%b-%y",
+}
 _MONTH_NAMES = tuple(month.lower() for month in MONTHS)
 
 Reader = Callable[[re.Match[str]], str]
@@ -42,7 +50,7 @@ def parse_times(cells: Sequence[str | None], time_format: str | None = None) -> 
 
     Read are ISO 8601 dates with or without clock time and offset; 2024/01/31, 31.01.2024,
     20240131, 31/01/2024 or 01/31/2024 (where one cell tells which), 2024-01, 202401, 2024M01,
-    2024Q1, Q1 2024, 2024-W05, 31 Jan 2024, Jan 2024; and whole numbers, which stay numbers.
+    2024Q1, Q1 2024, 2024-W05, 31 Jan 2024, Jan 2024; and whole numbers (`read_whole_numbers`).
     `time_format` is a strptime format for everything else.
     """
     texts = [_cell(cells, i) for i in range(len(cells))]
@@ -90,7 +98,16 @@ def _parse_whole_numbers(texts: list[str]) -> ReadTimes:
 
 
 def read_whole_numbers(numbers: NDArray[np.int64]) -> ReadTimes:
-    """Whole numbers as steps, unless all of them look like YYYYMMDD or YYYYMM."""
+    """Whole numbers as steps, unless all of them look like YYYYMMDD, YYYYMM or a clock's count.
+
+    A clock's count is of seconds (or milli-, micro-, nanoseconds) since 1970, in 2000 to 2099.
+    """
+    for unit, name in _CLOCK_UNITS.items() if numbers.size > 1 else ():
+        first, stop = _CLOCK_RANGE.astype(f"datetime64[{unit}]").astype(np.int64)
+        if first <= numbers.min() and numbers.max() < stop:
+            stamps = numbers.astype(f"datetime64[{unit}]").astype("datetime64[ns]")
+            note = f"Times such as {numbers[0]} are read as {name} since 1970, in UTC."
+            return ReadTimes(stamps, is_utc=True, zone="UTC", note=note)
     if numbers.size and numbers.min() >= 16780101 and numbers.max() <= 22611231:
         texts = [f"{n // 10000:04d}-{n // 100 % 100:02d}-{n % 100:02d}" for n in numbers.tolist()]
         stamps = _isoformat(texts)
@@ -156,6 +173,11 @@ def _parse_other(texts: list[str]) -> ReadTimes:
             )
     if re.match(r"\d{1,2}[/-]\d{1,2}[/-]\d{4}", texts[0]):
         return _parse_day_or_month_first(texts)
+    for pattern, time_format in _SHORT_YEARS.items():
+        if pattern.fullmatch(texts[0]):
+            raise BadCell(
+                0, f"{texts[0]!r} has a year of two digits (pass time_format={time_format!r})"
+            )
     raise BadCell(0, f"{texts[0]!r} is not a time")
 
 

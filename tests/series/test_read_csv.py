@@ -413,3 +413,62 @@ def test_a_future_file_is_joined_by_several_columns_too():
     panel = read_csv(past, id_col=("region", "product"), future=future)
     assert panel.future_covariates.names == ("price",)
     assert panel.future_covariates.lengths.tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("scale", [1, 10**3, 10**6])
+def test_counts_of_a_clock_are_times(scale):
+    rows = "".join(f"{(1_704_067_200 + 3600 * i) * scale},{i}\n" for i in range(4))
+    panel = read_csv(f"timestamp,value\n{rows}".encode())
+    assert (panel.freq, panel.tz) == ("h", "UTC")
+    assert str(panel.starts[0].astype("datetime64[s]")) == "2024-01-01T00:00:00"
+    assert "seconds since 1970, in UTC." in panel.source.describe()
+
+
+def test_a_number_for_every_row_is_no_id_of_series():
+    panel = read_csv(b"id,date,sales,price\n1,2024-01-01,5,2\n2,2024-01-02,6,2\n3,2024-01-03,7,2\n")
+    assert (panel.source.id_col, panel.source.target_cols) == (None, ("sales",))
+    assert read_csv(b"id,date,sales\n1,2024-01-01,5\n2,2024-01-01,6\n", freq="D").ids.size == 2
+    panel = read_csv(b"id,date,price\n1,2024-01-01,5\n2,2024-01-02,6\n")
+    assert panel.source.target_cols == ("price",)
+
+
+def test_the_line_in_which_a_spreadsheet_names_its_separator_is_read():
+    panel = read_csv(b"sep=;\nds;y\n2024-01-01;1,5\n2024-01-02;2,5\n")
+    assert panel.values.tolist() == [1.5, 2.5]
+    with pytest.raises(DataError, match=r"row 4: 'x' is not a number"):
+        read_csv(b"sep=;\nds;y\n2024-01-01;1\n2024-01-02;x\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ds,y\n01.02.24,1\n", r"row 2: '01\.02\.24' has a year of two digits \(pass time_format="
+         r"'%d\.%m\.%y'\)\. One format holds"),
+        (b"day,y\n1/31/24,1\n", r"'1/31/24' has a year of two digits \(pass .*'%m/%d/%y'"),
+        (b"Month,n\nJan-49,1\n", r"'Jan-49' has a year of two digits \(pass time_format='%b-%y'"),
+        (b'{"y": 1}', r"^This looks like JSON, not a CSV file\."),
+        (b"ds,y", r"^The file has a header but no rows\."),
+        (b"Report of May\nds,y\n2024-01-01,1\n", r"^Row 2 has 2 cells, the header has 1.* "
+         r"Take away lines above the header, quote cells"),
+        (b"Date;Time;kW\n2024-01-01;00:00;1\n2024-01-01;01:00;2\n",
+         r"^The time is split over the columns 'Date', 'Time'\. Make one column of them"),
+        (b"date,hour,load\n2024-01-01,0,1\n2024-01-01,1,2\n", r"split over the columns"),
+        (b"product,2024-01,2024-02\na,1,2\nb,3,4\n", r"look like times\. A table has one row"),
+    ],
+)  # fmt: skip
+def test_what_a_spreadsheet_may_hold_is_refused_with_what_to_do(content, message):
+    with pytest.raises(DataError, match=message):
+        read_csv(content)
+
+
+def test_what_is_no_file_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"^A DataFrame is not a file\. Give a path, .*from_frame"):
+        read_csv(pd.DataFrame({"y": [1.0]}))
+    with pytest.raises(DataError, match=r"^'https://host/data\.csv' is not on this disk\."):
+        read_csv("https://host/data.csv")
+
+
+def test_an_hour_beside_whole_stamps_is_a_column_like_others():
+    rows = "".join(f"2024-01-01 0{h}:00,{h},{i}\n" for h in range(3) for i in (1, 1))
+    with pytest.raises(DataError, match="twice"):
+        read_csv(f"ds,hour,y\n{rows}".encode())
