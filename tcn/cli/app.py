@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from tcn.cli import images, options
-from tcn.cli.columns import Columns, with_columns
+from tcn.cli.columns import Columns, as_options, with_columns
 from tcn.cli.console import say
 from tcn.config import MAX_CONTEXT_LENGTH, MAX_HORIZON
 from tcn.errors import TcnError
@@ -49,7 +49,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 
 
 def _mistake(sentence: str) -> int:
-    say(f"tcn: {sentence}")
+    say(f"tcn: {as_options(sentence)}")
     return EXIT_MISTAKE
 
 

@@ -1,8 +1,9 @@
 """What a user said about the columns of a file, and the options it is said with."""
 
 import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -119,6 +120,20 @@ def column_options(
         delimiter=delimiter,
         encoding=encoding,
     )
+
+
+def as_options(sentence: str) -> str:
+    """A message of the library with its arguments as the options they are here.
+
+    >>> as_options("Pass freq=, such as 'D', or time_format='%d.%m.%y'.")
+    "Pass --freq, such as 'D', or --time-format='%d.%m.%y'."
+    """
+    options = "|".join(each.name for each in fields(Columns))
+    found = re.compile(rf"\b({options})=(?P<value>['\"])?")
+    text = found.sub(
+        lambda m: f"--{m[1].replace('_', '-')}" + (f"={m['value']}" if m["value"] else ""), sentence
+    )
+    return text.replace("start=None", "--start none")
 
 
 def _one_or_several(text: str | None) -> str | tuple[str, ...] | None:

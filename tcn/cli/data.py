@@ -1,5 +1,6 @@
 """Reading the file a command is given, whole or in pieces of complete series."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from tcn.errors import DataError
 from tcn.series import Panel, read_csv, read_parquet
 
 PARQUET = (".parquet", ".pq")
+STDIN = Path("-")
 CSV_ONLY = ("decimal", "delimiter", "encoding")
 
 
 def read_panel(path: Path, columns: Columns) -> Panel:
-    """Read a CSV or parquet file whole."""
+    """Read a CSV or parquet file, or the CSV text on stdin, whole."""
     require_file(path)
     options = columns.given()
+    if path == STDIN:
+        return read_csv(sys.stdin.buffer, **options)
     if not is_parquet(path):
         return read_csv(path, **options)
     for name in CSV_ONLY:
@@ -43,7 +47,9 @@ def is_parquet(path: Path) -> bool:
 
 
 def require_file(path: Path) -> None:
-    """Raise `DataError` unless `path` is a file."""
+    """Raise `DataError` unless `path` is a file, or stdin."""
+    if path == STDIN:
+        return
     if path.is_dir():
         raise DataError(f"'{path}' is a directory. Give a CSV or parquet file.")
     if not path.exists():

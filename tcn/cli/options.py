@@ -54,7 +54,12 @@ def quantile_levels(text: str) -> tuple[float, ...]:
 
 
 Data = Annotated[
-    Path, Argument(help="CSV or parquet file, long or wide.", metavar="DATA", show_default=False)
+    Path,
+    Argument(
+        help="CSV or parquet file, long or wide; - for CSV on stdin.",
+        metavar="DATA",
+        show_default=False,
+    ),
 ]
 Horizon = Annotated[
     int,

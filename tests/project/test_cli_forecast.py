@@ -1,4 +1,6 @@
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -240,3 +242,18 @@ def test_a_parquet_file_with_scattered_series_is_read_whole(parquet, tmp_path, m
     monkeypatch.setattr("tcn.cli.pieces.ROWS_PER_PIECE", 100)
     frame.sort_values(["ds", "unique_id"]).to_parquet(path, index=False)
     assert GroupedParquet.of(path, Columns()) is None
+
+
+def test_stdin_is_read_like_a_file(run, sales, monkeypatch):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(LONG.encode())))
+    assert run("forecast", "-", "--horizon", 2) == run("forecast", sales, "--horizon", 2)
+
+
+def test_a_message_names_options_and_not_arguments_of_the_library(run, sales):
+    sales.write_text("ds,y\n01.02.24,1\n02.02.24,2\n")
+    code, _, err = run("forecast", sales, "--horizon", 2)
+    assert code == 2
+    assert "(pass --time-format='%d.%m.%y')" in err
+    assert run("forecast", sales, "--horizon", 2, "--time-format=%d.%m.%y")[0] == 0
+    sales.write_text("ds,y\n2024-01-01,1\n")
+    assert "Pass --freq, such as 'D'" in run("forecast", sales, "--horizon", 2)[2]
