@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -55,7 +55,7 @@ def create_app(
     settings: Settings | None = None,
     load: Callable[[str | Path], Predictor] = load_forecaster,
     bundled: tuple[str, ...] | None = None,
-) -> FastAPI:
+) -> GatedApp:
     """Return the application. `load` gives a forecaster by name or path, `bundled` are names.
 
     Tests pass doubles for both.
@@ -75,7 +75,7 @@ def create_app(
         lifespan=_lifespan,
         root_path=state.settings.root_path,
     )
-    app.state.service = state
+    app.service = state
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Problem, _on_problem)
@@ -93,8 +93,8 @@ def create_app(
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    state: ServiceState = app.state.service
+async def _lifespan(app: GatedApp) -> AsyncIterator[None]:
+    state = app.service
     warming = asyncio.create_task(state.warm_up())
     try:
         yield
@@ -138,7 +138,7 @@ def _methods_of(request: Request) -> set[str]:
     }
 
 
-def _describe_problems(app: FastAPI) -> None:
+def _describe_problems(app: GatedApp) -> None:
     """Add the schema of refusals to the OpenAPI document, which is made once."""
     make = app.openapi
 

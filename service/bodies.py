@@ -84,18 +84,20 @@ class BodyReader:
         finally:
             self.budget.give_back(taken)
 
-    def _is_small_json(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether a body is plain JSON and too small to be worth counting."""
+    def _small_json_size(self, headers: list[tuple[bytes, bytes]]) -> int:
+        """Return the bytes of a plain JSON body that is too small to be worth counting, or 0."""
         fields = dict(headers)
         size = fields.get(b"content-length", b"")
-        return (
+        if (
             fields.get(b"content-type") == b"application/json"
             and b"content-encoding" not in fields
             and len(fields) == len(headers)  # no header comes twice
             and size.isdigit()
             and len(size) < 10
             and int(size) <= self._small_bytes
-        )
+        ):
+            return int(size)
+        return 0
 
     async def pieces(self, request: Request, limit: int) -> AsyncIterator[bytes]:
         """Give the body as sent, piece by piece, under a cap and the deadline."""
@@ -119,10 +121,10 @@ class BodyReader:
         except ClientDisconnect:
             raise Problem(400, "The connection ended inside the body.", close=True) from None
 
-    async def _read_small(self, request: Request) -> bytes:
+    async def _read_small(self, request: Request, size: int) -> bytes:
         """Give a small body; one that has come needs no deadline, which is dear."""
         body = request.scope.get(CAME_WHOLE, b"")
-        if str(len(body)) == request.headers["content-length"]:  # nothing was received before
+        if len(body) == size:  # nothing was received before
             return cast("bytes", body)
         return b"".join([piece async for piece in self.pieces(request, INLINE_BYTES)])
 
@@ -139,8 +141,8 @@ class BodyReader:
 
     async def read_json(self, request: Request) -> Any:
         """Return the body as a JSON value."""
-        if self._is_small_json(request.scope["headers"]):
-            return loads(await self._read_small(request))
+        if size := self._small_json_size(request.scope["headers"]):
+            return loads(await self._read_small(request, size))
         async with self.read_json_bytes(request) as body:
             if len(body) <= INLINE_BYTES:
                 return loads(body)

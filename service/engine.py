@@ -14,8 +14,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,8 @@ class Predictor(Protocol):
     ) -> Forecast: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Forecasts of the series of one chunk: times and mean (n, H), quantiles (n, H, Q)."""
+class Piece(NamedTuple):
+    """The forecast of one series: times and mean (H,), quantiles (H, Q)."""
 
     times: NDArray[Any]
     mean: FloatArray
@@ -63,8 +62,7 @@ class _Chunk:
     request: ForecastRequest
     indices: list[int]
     loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Piece]
-    queued_at: float = field(default_factory=time.monotonic)
+    answer: asyncio.Future[list[Piece]]
 
     @property
     def series(self) -> list[SeriesInput]:
@@ -140,7 +138,7 @@ class Engine:
             self.in_flight -= 1
 
     async def forecast(self, predictor: Predictor, request: ForecastRequest) -> list[Piece]:
-        """Forecast every series of a request; one `Piece` of one row per series, in order.
+        """Forecast every series of a request; one `Piece` per series, in order.
 
         Raises `Problem`: 422 naming the series that cannot be forecast, 503 when overloaded.
         """
@@ -154,14 +152,14 @@ class Engine:
         chunks = self._split(predictor, request)
         if len(chunks) == 1:
             self._put(chunks)
-            return _rows(await chunks[0].answer)
+            return await chunks[0].answer
         rows: list[Piece | None] = [None] * len(request.series)
         for begin in range(0, len(chunks), CHUNKS_IN_FLIGHT):
             together = chunks[begin : begin + CHUNKS_IN_FLIGHT]
             self._put(together)
             answers = await asyncio.gather(*(chunk.answer for chunk in together))
-            for chunk, piece in zip(together, answers, strict=True):
-                for index, row in zip(chunk.indices, _rows(piece), strict=True):
+            for chunk, pieces in zip(together, answers, strict=True):
+                for index, row in zip(chunk.indices, pieces, strict=True):
                     rows[index] = row
         return [row for row in rows if row is not None]
 
@@ -250,7 +248,7 @@ def _closed() -> Problem:
     return Problem(503, "The server is shutting down. Try again.")
 
 
-Answer = tuple[_Chunk, Piece | Problem]
+Answer = tuple[_Chunk, list[Piece] | Problem]
 
 
 def _predict(batch: list[_Chunk]) -> list[Answer]:
@@ -279,22 +277,40 @@ def _predict_together(batch: list[_Chunk]) -> list[Answer]:
         if len(batch) > 1:
             raise Problem(422, str(error)) from None
         raise _find_culprits(first) from None
-    is_finite = _finite_rows(forecast)
+    pieces = [
+        Piece(times, mean, quantiles, forecast.tz)
+        for times, mean, quantiles in zip(
+            forecast.times, forecast.mean, forecast.quantiles, strict=True
+        )
+    ]
+    odd = _odd_rows(forecast)
     answers: list[Answer] = []
     begin = 0
     for chunk in batch:
         end = begin + len(chunk.indices)
-        answers.append((chunk, _cut(forecast, begin, end, chunk, is_finite)))
+        bad = [chunk.indices[row - begin] for row in odd if begin <= row < end]
+        answers.append((chunk, _no_forecast(bad) if bad else pieces[begin:end]))
         begin = end
     return answers
 
 
-def _finite_rows(forecast: Forecast) -> NDArray[np.bool_]:
-    """Return which series (N,) have only finite values in their forecast."""
+def _odd_rows(forecast: Forecast) -> list[int]:
+    """Return the rows of the series whose forecast has values that are not finite."""
     mean, quantiles = np.isfinite(forecast.mean), np.isfinite(forecast.quantiles)
     if mean.all() and quantiles.all():
-        return np.ones(len(mean), np.bool_)
-    return cast("NDArray[np.bool_]", mean.all(axis=1) & quantiles.all(axis=(1, 2)))
+        return []
+    is_finite = mean.all(axis=1) & quantiles.all(axis=(1, 2))
+    return list(np.flatnonzero(~is_finite).tolist())
+
+
+def _no_forecast(bad: list[int]) -> Problem:
+    """Say which series of a request have no finite forecast."""
+    sentence = "has values too large or too small to forecast. Rescale it."
+    return Problem(
+        422,
+        f"{pointer('series', bad[0])} {sentence}",
+        [Place(pointer("series", index), sentence) for index in bad],
+    )
 
 
 def run(predictor: Predictor, series: Sequence[SeriesInput], request: ForecastRequest) -> Forecast:
@@ -322,24 +338,6 @@ def _find_culprits(chunk: _Chunk) -> Problem:
     return Problem(422, detail, places)
 
 
-def _cut(
-    forecast: Forecast, begin: int, end: int, chunk: _Chunk, is_finite: NDArray[np.bool_]
-) -> Piece | Problem:
-    """Return the rows of one chunk, or say which of its series has no finite forecast."""
-    rows = slice(begin, end)
-    if is_finite[rows].all():
-        return Piece(
-            forecast.times[rows], forecast.mean[rows], forecast.quantiles[rows], forecast.tz
-        )
-    sentence = "has values too large or too small to forecast. Rescale it."
-    bad = [chunk.indices[row] for row in np.flatnonzero(~is_finite[rows])]
-    return Problem(
-        422,
-        f"{pointer('series', bad[0])} {sentence}",
-        [Place(pointer("series", index), sentence) for index in bad],
-    )
-
-
 def _deliver(answers: list[Answer]) -> None:
     """Hand answers to the event loops that wait for them, with one call per loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
@@ -360,13 +358,6 @@ def _resolve(answers: list[Answer]) -> None:
             chunk.answer.set_exception(result)
         else:
             chunk.answer.set_result(result)
-
-
-def _rows(piece: Piece) -> list[Piece]:
-    return [
-        Piece(piece.times[i], piece.mean[i], piece.quantiles[i], piece.tz)
-        for i in range(len(piece.mean))
-    ]
 
 
 def _group_of(series: SeriesInput) -> Hashable:

@@ -21,6 +21,7 @@ from service.logs import access
 from service.metrics import METHODS, Metrics
 from service.protocol import ANSWER, Answer
 from service.routing import RawRoute
+from service.state import ServiceState
 
 logger = logging.getLogger("service.access")
 
@@ -38,6 +39,7 @@ class GatedApp(FastAPI):
     `direct` maps a method and a path to the route that is called without the framework.
     """
 
+    service: ServiceState
     metrics: Metrics
     direct: Mapping[tuple[str, str], RawRoute]
 

@@ -60,7 +60,7 @@ class RawRoute(APIRoute):
         scope = self.scope
 
         async def admitted(request: Request) -> Response:
-            access: Access = request.app.state.service.access
+            access: Access = request.scope["app"].service.access
             request.scope["principal"] = await access.admit(request, scope)
             return await endpoint(request)
 
@@ -72,10 +72,23 @@ def new_router(scope: Scope) -> APIRouter:
     return APIRouter(route_class=type(f"{scope.title()}Route", (RawRoute,), {"scope": scope}))
 
 
+class JsonResponse(Response):
+    """JSON that is written already; its headers need no looking at unless more are given."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        if headers is not None:
+            super().init_headers(headers)
+            return
+        size = b"%d" % len(self.body)
+        self.raw_headers = [(b"content-length", size), (b"content-type", b"application/json")]
+
+
 def json_response(content: object, status: int = 200, **headers: str) -> Response:
     """Return JSON; numpy arrays are written as lists (they must be finite)."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, headers=headers or None, media_type="application/json")
+    return JsonResponse(body, status, headers=headers or None)
 
 
 def describe(

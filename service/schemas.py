@@ -7,10 +7,11 @@ refused. The result is a `ForecastRequest` of numpy arrays.
 import datetime
 import re
 import zoneinfo
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from struct import error as StructError
+from struct import pack
 from types import NoneType
 from typing import Any, cast
 
@@ -64,6 +65,9 @@ class Start:
     def is_dated(self) -> bool:
         """Whether it is a date; if not it is a step number."""
         return isinstance(self.value, np.datetime64)
+
+
+_FIRST = Start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,13 +336,14 @@ def parse_values(
 def _plain_numbers(values: list[Any]) -> FloatArray | None:
     """Return a list that holds numbers alone, in one pass; None if it may hold anything else.
 
-    `array` takes numbers and booleans. Those become 0 or 1, so a list without these has none.
+    `pack` takes numbers and booleans. Those become 0 or 1, so a list without these has none.
     """
     try:
-        numbers = np.frombuffer(array("d", values))
-    except (TypeError, ValueError, OverflowError):
+        numbers = np.frombuffer(pack(f"{len(values)}d", *values))
+    except (StructError, OverflowError):
         return None
-    if (numbers == numbers.astype(np.bool_)).any() and not set(map(type, values)) <= _NUMBERS:
+    has_bits = np.count_nonzero(numbers == numbers.astype(np.bool_))
+    if has_bits and not set(map(type, values)) <= _NUMBERS:
         return None
     return numbers if values else None
 
@@ -356,7 +361,7 @@ def parse_start(
 ) -> Start:
     """Return the time of the first value: a whole number, a date or a date and time."""
     if value is None:
-        return Start()
+        return _FIRST
     if type(value) in _NUMBERS and abs(cast("float", value)) <= MAX_START:
         whole = int(cast("float", value))
         if whole == value:

@@ -132,7 +132,7 @@ class ServiceState:
 
 def state_of(request: Request) -> ServiceState:
     """Return the state of the application that a request came to."""
-    return cast("ServiceState", request.app.state.service)
+    return cast("ServiceState", request.scope["app"].service)
 
 
 def _warm_up_request(settings: Settings) -> ForecastRequest:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI
 
 from service import logs
 from service.__main__ import parser
 from service.app import create_app
+from service.gate import GatedApp
 from service.runner import runner_beside
 from service.server import serve
 from service.settings import Settings
@@ -88,7 +88,7 @@ def load_double(name: str | Path) -> LastValue:
     return LastValue(str(name))
 
 
-def make_double_app(settings: Settings) -> FastAPI:
+def make_double_app(settings: Settings) -> GatedApp:
     """Return the application with the double behind every name."""
     return create_app(settings, load_double, ("zero",))
 

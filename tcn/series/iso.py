@@ -19,7 +19,7 @@ def iso_stamps(times: NDArray[Any], tz: str | None, freq: str | None) -> list[An
     >>> iso_stamps(np.array(["2024-01-01", "2024-02-01"], "datetime64[ns]"), None, "MS")
     ['2024-01-01', '2024-02-01']
     """
-    if not np.issubdtype(times.dtype, np.datetime64):
+    if times.dtype.kind != "M":
         return list(times.tolist())
     if tz is None:
         has_clock = freq is not None and parse_frequency(freq).family == "fixed"

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
 from service.app import create_app
+from service.gate import GatedApp
 from service.settings import Settings
 from service.testing import LastValue
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
 class Client:
     """A synchronous client of an application in this process."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: GatedApp) -> None:
         self.app = app
         self.runner = asyncio.Runner()
         self.lifespan = app.router.lifespan_context(app)

@@ -28,13 +28,13 @@ def guarded(make_client, monkeypatch):
 
 @pytest.fixture
 def keys(guarded):
-    return guarded.app.state.service.access.keys
+    return guarded.app.service.access.keys
 
 
 def test_no_key_is_needed_on_this_machine_and_one_is_elsewhere(make_client):
-    assert not make_client().app.state.service.access.is_required
-    assert make_client(host="0.0.0.0").app.state.service.access.is_required
-    assert not make_client(host="0.0.0.0", auth="off").app.state.service.access.is_required
+    assert not make_client().app.service.access.is_required
+    assert make_client(host="0.0.0.0").app.service.access.is_required
+    assert not make_client(host="0.0.0.0", auth="off").app.service.access.is_required
 
 
 def test_a_key_opens_what_its_scope_allows(guarded, keys, problem):

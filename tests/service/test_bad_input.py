@@ -274,7 +274,7 @@ def test_held_bodies_are_bounded(make_client, problem):
     response = post(client, b" " * 101)
     problem(response, 503)
     assert response.headers["retry-after"] == "1"
-    assert client.app.state.service.bodies.budget.held == 0
+    assert client.app.service.bodies.budget.held == 0
 
 
 def test_an_unknown_path_and_method_are_problems(client, problem):

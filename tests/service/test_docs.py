@@ -51,7 +51,7 @@ def test_every_route_is_documented(tmp_path):
         known = path.replace("{job_id}", "{id}").replace("{stream_id}", "{id}")
         parts = [part for part in known.split("/") if part and not part.startswith("{")]
         assert all(part in text for part in parts), path
-    app.state.service.close()
+    app.service.close()
 
 
 def test_every_case_names_tests_that_are_there():

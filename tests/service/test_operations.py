@@ -20,7 +20,7 @@ def test_every_limit_is_listed(client):
     listed = client.get("/v1/limits").json()
     for name in Settings.model_fields:
         if name.startswith("max_"):
-            assert listed[name] == getattr(client.app.state.service.settings, name)
+            assert listed[name] == getattr(client.app.service.settings, name)
 
 
 def test_settings_come_from_the_environment_and_options_win():
@@ -105,7 +105,7 @@ def test_a_failure_is_a_problem_with_an_id_that_the_log_has(make_client, problem
     def fail(_):
         raise RuntimeError("inside")
 
-    client.app.state.service.store.listing = fail
+    client.app.service.store.listing = fail
     refused = problem(client.get("/v1/models"), 500)
     assert "inside" not in str(refused)
     assert refused["request_id"] in caplog.text

@@ -136,7 +136,7 @@ def test_covariates_and_too_many_streams_are_refused(make_client, problem):
 
 def test_the_streams_of_another_key_are_not_there(make_client, problem):
     client = make_client(auth="required")
-    keys = client.app.state.service.access.keys
+    keys = client.app.service.access.keys
     a, b = ({"authorization": f"Bearer {keys.create(n, 'read')[1]}"} for n in "ab")
     stream = client.post("/v1/streams", BODY, headers=a).json()["id"]
     problem(client.get(f"/v1/streams/{stream}", headers=b), 404)
@@ -147,14 +147,14 @@ def test_the_streams_of_another_key_are_not_there(make_client, problem):
 
 def test_streams_nobody_uses_are_forgotten(client):
     stream = open_stream(client)
-    table = client.app.state.service.streams
+    table = client.app.service.streams
     assert table.forget(3600) == 0
     assert table.forget(-1) == 1
     assert client.get(f"/v1/streams/{stream['id']}").status_code == 404
 
 
 def test_thousands_of_pushes_a_second_are_stored(client):
-    table = client.app.state.service.streams
+    table = client.app.service.streams
     series = [SeriesInput("a", np.arange(512.0), Start(), None)]
     state = StreamState(ForecastRequest("zero", series, 1, (0.5,), None), 512)
     ids = [table.create("", state) for _ in range(300)]
