@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tcn.errors import DataError
 from tcn.series.frequency import Times
 from tcn.series.grid import Column
+from tcn.series.pandas_columns import PandasColumns
 from tcn.series.panel import MAX_ID_LENGTH
 from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times, read_whole_numbers
 from tcn.series.text_numbers import Parsed, parse_numbers
@@ -79,6 +80,9 @@ class Table:
         import pyarrow as pa
         import pyarrow.types as is_type
 
+        array = self._array(name)
+        if array is not None and array.dtype.kind in "fiu":
+            return Parsed(array.astype(np.float64, copy=False), np.zeros(self.n_rows, bool))
         column = self._column(name)
         kind = column.type
         if is_type.is_null(kind):
@@ -93,9 +97,11 @@ class Table:
 
     def times(self, name: str) -> ReadTimes:
         """A column as UTC stamps, wall-clock stamps or whole numbers; none may be missing."""
-        column = self._column(name)
+        array = self._array(name)
         try:
-            return self._read_times(column)
+            if array is not None and array.dtype.kind == "M":
+                return _read_stamps(array)
+            return self._read_times(self._column(name))
         except BadCell as bad:
             raise DataError(
                 f"Column {name!r}, {self._row(bad.index)}: {bad.reason}. {_hint(bad.reason)}"
@@ -105,6 +111,11 @@ class Table:
         """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
         import pyarrow.types as is_type
 
+        if isinstance(self.arrow, PandasColumns):
+            names = self.arrow.names(self.place[name])
+            if names is not None:
+                self._check_ids(name, names.ids)
+                return names.codes, names.ids
         column = self._column(name, decode=False)
         codes, uniques = _encoded(column)
         is_missing = codes < 0
@@ -120,13 +131,16 @@ class Table:
         rank = np.empty(len(order), np.int32)
         rank[order] = np.arange(len(order), dtype=np.int32)
         ids = texts[order].astype(np.str_)
+        self._check_ids(name, ids)
+        return rank[codes], ids
+
+    def _check_ids(self, name: str, ids: NDArray[np.str_]) -> None:
         if ids.dtype.itemsize // 4 > MAX_ID_LENGTH:
             longest = int(np.argmax(np.char.str_len(ids)))
             raise DataError(
                 f"Column {name!r} has a series id of {len(ids[longest])} characters, at most "
                 f"{MAX_ID_LENGTH} are allowed. Shorten the ids, or pass another id_col=."
             )
-        return rank[codes], ids
 
     def with_id(self, id_col: str | Sequence[str] | None, keep: Sequence[str] = ()) -> "Table":
         """Several id columns as one, named by `id_name`; its texts are joined by a slash too.
@@ -160,12 +174,19 @@ class Table:
         rank[-1] = np.nan  # code -1: missing
         return Column(rank[codes], tuple(texts[order].tolist()))
 
+    def _array(self, name: str) -> NDArray[Any] | None:
+        """A column as a pandas frame holds it, if it is such a frame and one of numpy's kinds."""
+        is_pandas = isinstance(self.arrow, PandasColumns)
+        return self.arrow.array(self.place[name]) if is_pandas else None
+
     def _column(self, name: str, *, decode: bool = True) -> Any:
         """One array; a dictionary of distinct texts, each of them used, may stay one."""
         import pyarrow as pa
         import pyarrow.types as is_type
 
-        column = self.arrow.column(self.place[name]).combine_chunks()
+        column = self.arrow.column(self.place[name])
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = (
                 pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -210,11 +231,20 @@ def id_name(id_col: str | Sequence[str] | None) -> str | None:
     return id_col if id_col is None or isinstance(id_col, str) else "/".join(id_col)
 
 
+def _read_stamps(stamps: NDArray[np.datetime64]) -> ReadTimes:
+    is_missing = np.isnat(stamps)
+    if is_missing.any():
+        raise BadCell(int(np.argmax(is_missing)), "the time is missing")
+    return ReadTimes(check_range(stamps))
+
+
 def _hint(reason: str) -> str:
     if "outside the years" in reason:
         return "Use whole numbers as times for such years."
     if "is missing" in reason:
         return "Fill it in, or leave the row out."
+    if "pass time_format" in reason:
+        return "One format holds for the whole column."
     return "Give one time format in the whole column, such as 2024-01-31, or pass time_format=."
 
 

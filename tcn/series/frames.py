@@ -1,6 +1,5 @@
 """Frames of any kind into panels, and panels and forecasts back into frames."""
 
-import ctypes
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from tcn.series.covariates import Covariates
 from tcn.series.forecast import Forecast
 from tcn.series.frequency import Times
 from tcn.series.grid import Column, Roles, Rows, assemble
+from tcn.series.pandas_columns import PandasColumns
 from tcn.series.panel import Panel
 from tcn.series.ragged import flat_index, positions_within
 from tcn.series.source import Source
@@ -50,7 +50,7 @@ def read_frame(
     in the same frame, on trailing rows where the target is missing, or in a second frame `future`
     with the same id and time columns (whose other columns are all used if none is named).
     """
-    arrow, kind = to_arrow(with_index(frame, time_col, target_col))
+    arrow, kind = _columns_of(with_index(frame, time_col, target_col), id_col)
     named = (*past_covariates, *future_covariates, *static_covariates)
     table = Table(arrow, time_format=time_format).with_id(id_col, keep=named)
     series = id_name(id_col)
@@ -135,6 +135,15 @@ def with_index(frame: Any, time_col: str, target_col: str = "y") -> Any:
     return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
 
 
+def _columns_of(frame: Any, id_col: str | Sequence[str]) -> tuple[Any, str]:
+    """A frame as something to take arrow columns from, and its kind by name."""
+    pandas = sys.modules.get("pandas")
+    is_pandas = pandas is not None and isinstance(frame, pandas.DataFrame)
+    if is_pandas and isinstance(id_col, str) and frame.columns.is_unique:
+        return PandasColumns(frame), "pandas"
+    return to_arrow(frame)
+
+
 def to_arrow(frame: Any) -> tuple[Any, str]:
     """A frame as an arrow table, and its kind by name."""
     import narwhals as nw
@@ -145,7 +154,9 @@ def to_arrow(frame: Any) -> tuple[Any, str]:
     pandas = sys.modules.get("pandas")
     is_pandas = pandas is not None and isinstance(frame, pandas.DataFrame)
     if is_pandas and frame.columns.is_unique:
-        return _table_of(frame.columns, frame.__getitem__, _pandas_to_arrow), "pandas"
+        columns = PandasColumns(frame)
+        arrays = {name: columns.column(i) for i, name in enumerate(columns.column_names)}
+        return pa.table(arrays), "pandas"
     try:
         known = nw.from_native(frame)
     except TypeError as error:
@@ -176,31 +187,6 @@ def _table_of(
                 f"Convert it to one type first."
             ) from error
     return pa.table(arrays)
-
-
-def _pandas_to_arrow(column: Any) -> Any:
-    """A pandas column as an arrow array; texts repeated row by row as a dictionary."""
-    import pyarrow as pa
-
-    if column.dtype != object or len(column) < 2:
-        is_period = str(column.dtype).startswith("period[")
-        return pa.Array.from_pandas(column.dt.to_timestamp() if is_period else column)
-    values = np.ascontiguousarray(column.to_numpy())
-    starts = _runs(values)
-    texts = values[starts]
-    if 2 * len(starts) > len(values) or not all(type(text) is str for text in texts):
-        return pa.Array.from_pandas(column)
-    encoded = pa.array(texts, pa.large_string()).dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    lengths = np.diff(np.append(starts, len(values)))
-    return pa.DictionaryArray.from_arrays(np.repeat(codes, lengths), encoded.dictionary)
-
-
-def _runs(values: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Where runs of one and the same object begin, told by addresses: no value is looked at."""
-    held = (ctypes.c_ssize_t * len(values)).from_address(values.ctypes.data)
-    addresses: NDArray[np.intp] = np.ctypeslib.as_array(held)
-    return np.flatnonzero(np.append(True, addresses[1:] != addresses[:-1]))
 
 
 def panel_to_frame(panel: Panel, kind: str) -> Any:

@@ -43,6 +43,9 @@ MAX_MULTIPLE = 1_000_000
 # The first and last days that nanoseconds since 1970 in 64 bits can hold, with a margin.
 FIRST_DAY = np.datetime64("1678-01-01", "D")
 LAST_DAY = np.datetime64("2261-12-31", "D")
+_FIRST_NANOSECOND, _LAST_NANOSECOND = (
+    int(day.astype("int64")) * DAY for day in (FIRST_DAY, LAST_DAY)
+)
 
 _ALIASES = {
     "N": "ns", "NS": "ns", "NANOSECOND": "ns",
@@ -141,20 +144,25 @@ class Frequency:
         return 1
 
     def _shift_fixed(self, stamps: Stamps, steps: NDArray[np.int64]) -> Stamps:
-        if steps.size and stamps.size and not self._is_near(stamps, steps):
+        moves = steps * np.int64(self.size)
+        if stamps.size and steps.size and not self._is_in_range(stamps, steps):
             reached = stamps.astype(np.float64) + steps * float(self.size)
             if np.abs(reached).max() > np.iinfo(np.int64).max:
                 raise _out_of_range(self.name)
-        moved: Stamps = stamps + (steps * np.int64(self.size)).view("timedelta64[ns]")
-        if moved.size:
-            _check_range(np.array([moved.min(), moved.max()], "datetime64[D]"), self.name)
+            _check_range(
+                (stamps + moves.view("timedelta64[ns]")).astype("datetime64[D]"), self.name
+            )
+        moved: Stamps = stamps + moves.view("timedelta64[ns]")
         return moved
 
-    def _is_near(self, stamps: Stamps, steps: NDArray[np.int64]) -> bool:
-        """Whether no stamp moved by any of the steps can leave 64 bits; looks at extremes alone."""
-        furthest = max(abs(int(steps.min())), abs(int(steps.max()))) * self.size
-        extremes = (int(stamps.min().astype(np.int64)), int(stamps.max().astype(np.int64)))
-        return max(map(abs, extremes)) + furthest <= np.iinfo(np.int64).max
+    def _is_in_range(self, stamps: Stamps, steps: NDArray[np.int64]) -> bool:
+        """Whether the earliest and latest stamps stay in range by the longest steps either way."""
+        whole = stamps.view(np.int64)
+        lowest, highest = (int(steps.min()) * self.size, int(steps.max()) * self.size)
+        return (
+            int(whole.min()) + lowest >= _FIRST_NANOSECOND
+            and int(whole.max()) + highest <= _LAST_NANOSECOND
+        )
 
     def _shift_days(self, days: Stamps, steps: NDArray[np.int64]) -> Stamps:
         steps = steps * np.int64(self.size)

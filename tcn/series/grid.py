@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tcn.errors import DataError
 from tcn.series.covariates import Covariates
+from tcn.series.even import even_rows
 from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.inference import check_one_frequency, infer_frequency
 from tcn.series.panel import Panel
@@ -69,11 +70,11 @@ class Roles:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where rows lie: the grid's starts (S,), rows needed (S,), and each row's step (R,)."""
+    """The grid's starts (S,) and offsets (S + 1,), and the place of each row (R,) in it."""
 
     starts: Times
-    lengths: NDArray[np.int64]
-    steps: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    index: NDArray[np.int64] | slice
 
 
 def assemble(
@@ -90,37 +91,50 @@ def assemble(
     if len(rows.codes) == 0:
         raise DataError("The table has no rows. Give at least one observation.")
     times = _utc_times(rows, tz)
+    even = None if times is None else even_rows(rows.codes, times)
     is_inferred = freq is None and times is not None
     if freq is None and times is not None:
-        freq = _infer(rows, times, tz)
+        freq = (even and even.frequency_name(tz)) or _infer(rows, times, tz)
     frequency = parse_frequency(freq or "1")
-    places = _by_order(rows) if times is None else _by_time(rows, times, frequency, tz)
-    offsets = offsets_of(places.lengths)
-    index = offsets[rows.codes] + places.steps
-    is_filled = np.zeros(int(offsets[-1]), bool)
-    is_filled[index] = True
-    if np.count_nonzero(is_filled) < len(index):
-        raise _duplicate(rows, index, times, tz, source.ignored)
-    if is_inferred and len(index) < len(is_filled):
-        check_one_frequency(is_filled, offsets, rows.ids, frequency.name)
-    del is_filled
-    return _build(
-        rows,
-        roles,
-        places,
-        index,
-        Panel(
-            ids=rows.ids,
-            values=_scattered(rows.y, index, int(offsets[-1])),
-            offsets=offsets,
-            starts=places.starts,
-            freq=None if frequency.name == "1" else frequency.name,
-            tz=tz,
-            season_length=season_length,
-            frame_kind=frame_kind,
-            source=source,
-        ),
+    if times is None:
+        places = _by_order(rows)
+    elif even is not None and even.is_step_of(frequency, tz):
+        places = _Places(even.starts, even.offsets, slice(None))
+    else:
+        places = _by_time(rows, times, frequency, tz)
+        _check_each_once(
+            rows, places, times, tz, source.ignored, frequency if is_inferred else None
+        )
+    panel = Panel(
+        ids=rows.ids,
+        values=_scattered(rows.y, places),
+        offsets=places.offsets,
+        starts=places.starts,
+        freq=None if frequency.name == "1" else frequency.name,
+        tz=tz,
+        season_length=season_length,
+        frame_kind=frame_kind,
+        source=source,
     )
+    return _with_covariates(panel, rows, roles, places)
+
+
+def _check_each_once(
+    rows: Rows,
+    places: _Places,
+    times: Times,
+    tz: str | None,
+    ignored: tuple[str, ...],
+    inferred: Frequency | None,
+) -> None:
+    """Raise where two rows have one place, or whole runs of rows another frequency."""
+    is_filled = np.zeros(int(places.offsets[-1]), bool)
+    is_filled[places.index] = True
+    n_rows = len(rows.codes)
+    if np.count_nonzero(is_filled) < n_rows:
+        raise _duplicate(rows, np.asarray(places.index), times, tz, ignored)
+    if inferred is not None and n_rows < len(is_filled):
+        check_one_frequency(is_filled, places.offsets, rows.ids, inferred.name)
 
 
 def _infer(rows: Rows, times: Times, tz: str | None) -> str | None:
@@ -133,21 +147,20 @@ def _infer(rows: Rows, times: Times, tz: str | None) -> str | None:
         raise DataError(f"{error} {hint}") from None
 
 
-def _build(
-    rows: Rows, roles: Roles, places: _Places, index: NDArray[np.int64], panel: Panel
-) -> Panel:
+def _with_covariates(panel: Panel, rows: Rows, roles: Roles, places: _Places) -> Panel:
     """Give the panel its covariates, and cut off the target where only they go on."""
-    past = future = static = None
-    if roles.static:
-        static = _static(rows, roles.static)
-    if roles.future:
-        future = _over_time(rows, roles.future, index, panel.offsets)
-    if roles.past:
-        past = _over_time(rows, roles.past, index, panel.offsets)
-    panel = replace(panel, past_covariates=past, future_covariates=future, static_covariates=static)
+    if not (roles.past or roles.future or roles.static):
+        return panel
+    panel = replace(
+        panel,
+        past_covariates=_over_time(rows, roles.past, places) if roles.past else None,
+        future_covariates=_over_time(rows, roles.future, places) if roles.future else None,
+        static_covariates=_static(rows, roles.static) if roles.static else None,
+    )
     if not roles.future:
         return panel
-    return panel.until(_history_lengths(rows, places.steps))
+    steps = np.arange(places.offsets[-1])[places.index] - places.offsets[rows.codes]
+    return panel.until(_history_lengths(rows, steps))
 
 
 def _history_lengths(rows: Rows, steps: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -185,11 +198,11 @@ def _utc_times(rows: Rows, tz: str | None) -> Times | None:
 
 def _by_order(rows: Rows) -> _Places:
     """Without times a row's step is its place among the rows of its series."""
-    lengths = np.bincount(rows.codes, minlength=len(rows.ids)).astype(np.int64)
+    lengths = np.bincount(rows.codes, minlength=len(rows.ids))
     order = np.argsort(rows.codes, kind="stable")
-    steps = np.empty(len(order), np.int64)
-    steps[order] = np.arange(len(order)) - np.repeat(offsets_of(lengths)[:-1], lengths)
-    return _Places(np.zeros(len(lengths), np.int64), lengths, steps)
+    index = np.empty(len(order), np.int64)
+    index[order] = np.arange(len(order))
+    return _Places(np.zeros(len(lengths), np.int64), offsets_of(lengths), index)
 
 
 def _by_time(rows: Rows, times: Times, frequency: Frequency, tz: str | None) -> _Places:
@@ -214,25 +227,21 @@ def _by_time(rows: Rows, times: Times, frequency: Frequency, tz: str | None) -> 
             f"{frequency.name!r}, nearly all of them missing. Check its first and last time "
             f"({_shown(starts[longest], tz)} ...), or pass a coarser freq=."
         )
-    return _Places(starts, lengths, steps)
+    offsets = offsets_of(lengths)
+    return _Places(starts, offsets, offsets[rows.codes] + steps)
 
 
-def _scattered(
-    values: NDArray[np.float64], index: NDArray[np.int64], size: int
-) -> NDArray[np.float64]:
-    placed = np.full(size, np.nan)
-    placed[index] = values
+def _scattered(values: NDArray[np.float64], places: _Places) -> NDArray[np.float64]:
+    placed = np.full(int(places.offsets[-1]), np.nan)
+    placed[places.index] = values
     return placed
 
 
-def _over_time(
-    rows: Rows, names: Sequence[str], index: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> Covariates:
-    size = int(offsets[-1])
+def _over_time(rows: Rows, names: Sequence[str], places: _Places) -> Covariates:
     return Covariates(
         names=tuple(names),
-        values=np.stack([_scattered(rows.columns[name].values, index, size) for name in names]),
-        offsets=offsets,
+        values=np.stack([_scattered(rows.columns[name].values, places) for name in names]),
+        offsets=places.offsets,
         categories=tuple(rows.columns[name].categories for name in names),
     )
 

@@ -119,7 +119,7 @@ def _candidates(times: Stamps, wall: Stamps, is_inner: NDArray[np.bool_]) -> lis
             candidates += _month_names(wall.astype("datetime64[D]"), int(choose(in_months)))
         if step % DAY == 0:
             candidates.append(_day_name(wall.astype("datetime64[D]"), step // DAY))
-        candidates.append(_fixed_name(int(choose(elapsed))))
+        candidates.append(fixed_name(int(choose(elapsed))))
     return list(dict.fromkeys(candidates))
 
 
@@ -161,7 +161,8 @@ def _day_name(days: Stamps, n_days: int) -> str:
     return f"{_times(n_days)}D"
 
 
-def _fixed_name(size: int) -> str:
+def fixed_name(size: int) -> str:
+    """The frequency of `size` nanoseconds."""
     for unit in ("h", "min", "s", "ms", "us", "ns"):
         if size % NANOSECONDS[unit] == 0:
             return f"{_times(size // NANOSECONDS[unit])}{unit}"
