@@ -44,34 +44,29 @@ class PandasColumns:
 
     def array(self, index: int) -> NDArray[Any] | None:
         """Numbers or stamps without a zone as pandas holds them; None for all else."""
-        values = self.frame[self.frame.columns[index]].array
-        dtype = values.dtype
-        if not isinstance(dtype, np.dtype) or dtype.kind not in "fiuM":
-            return None
-        return np.asarray(values)
+        column = self.frame[self.frame.columns[index]]
+        dtype = column.dtype
+        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiuM"
+        return column.to_numpy() if is_plain else None
 
     def names(self, index: int) -> Names | None:
-        """Texts that stand in runs of one and the same object; None where they do not."""
-        values = self._objects(index)
-        if values is None:
+        """Ids that stand in runs: whole numbers, or one and the same text; None for all else."""
+        column = self.frame[self.frame.columns[index]]
+        is_text = column.dtype == object
+        if not is_text and not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu"):
             return None
-        starts = _runs(values)
+        values = np.ascontiguousarray(column.to_numpy())
+        starts = _runs(values) if is_text else _begins(values)
         if 2 * len(starts) > len(values):
             return None
-        texts = values[starts].tolist()
-        if not all(type(text) is str for text in texts):
+        found = values[starts].tolist()
+        if is_text and not all(type(text) is str and text.strip() for text in found):
             return None
-        ids = sorted(set(texts))
-        if not all(map(str.strip, ids)):
-            return None
-        places = {text: place for place, text in enumerate(ids)}
-        codes = np.fromiter((places[text] for text in texts), np.int32, len(texts))
+        ids = sorted(set(found))  # numbers by value
+        places = {name: place for place, name in enumerate(ids)}
+        codes = np.fromiter((places[name] for name in found), np.int32, len(found))
         lengths = np.diff(np.append(starts, len(values)))
-        return Names(np.repeat(codes, lengths), np.array(ids, np.str_))
-
-    def _objects(self, index: int) -> NDArray[np.object_] | None:
-        column = self.frame[self.frame.columns[index]]
-        return np.ascontiguousarray(column.to_numpy()) if column.dtype == object else None
+        return Names(np.repeat(codes, lengths), np.array(ids).astype(np.str_))
 
 
 def _to_arrow(column: Any) -> Any:
@@ -96,4 +91,9 @@ def _runs(values: NDArray[np.object_]) -> NDArray[np.int64]:
     """Where runs of one and the same object begin, told by addresses: no value is looked at."""
     held = (ctypes.c_ssize_t * len(values)).from_address(values.ctypes.data)
     addresses: NDArray[np.intp] = np.ctypeslib.as_array(held)
-    return np.flatnonzero(np.append(True, addresses[1:] != addresses[:-1]))
+    return _begins(addresses)
+
+
+def _begins(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Where another value than the one before stands, and 0."""
+    return np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
