@@ -51,9 +51,9 @@ def run(
             shown = shown or (piece, forecast)
             advance(len(piece))
     if plot is not None and shown is not None:
-        from tcn.cli.plot import plot_forecast
+        from tcn.cli.plot import save_plot
 
-        plot_forecast(*shown, plot)
+        save_plot(*shown, plot)
         say(f"Plot: {plot}", quiet=quiet)
     if out is not None:
         say(f"Forecasts: {out}", quiet=quiet)

@@ -7,6 +7,7 @@ from tcn.series.forecast import Forecast
 from tcn.series.frames import read_frame
 from tcn.series.frequency import Frequency, canonical_frequency, parse_frequency, season_length_of
 from tcn.series.panel import Panel
+from tcn.series.plot import plot_forecast
 from tcn.series.season import detect_season, detect_seasons, seasons_of
 from tcn.series.source import Source
 from tcn.series.wide import read_wide_frame
@@ -23,6 +24,7 @@ __all__ = [
     "detect_season",
     "detect_seasons",
     "parse_frequency",
+    "plot_forecast",
     "read_csv",
     "read_frame",
     "read_parquet",
