@@ -97,7 +97,8 @@ class Forecaster:
         require_choice("precision", precision, Precision)
         dtype = number_format(precision)
         self.conditions.check(panel, steps)
-        panel = panel.last(self.config.context_length)
+        if self.conditions.has_any:
+            panel = panel.last(self.config.context_length)
         ages = _ages(panel, self.config.context_length)
         seasons = self._seasons(panel, ages, season_length)
         mean = np.empty((len(panel), steps))
@@ -128,13 +129,14 @@ class Forecaster:
     ) -> NDArray[np.int64]:
         """Cycle of each series; one that was not seen whole is not used."""
         given = self.config.season_length if season_length is None else season_length
-        seasons = seasons_of(panel, given)
+        seasons = seasons_of(panel, given, newest=self.config.context_length)
         return np.where(ages > seasons, seasons, 1).astype(np.int64)
 
     def _batch(
         self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
     ) -> "Batch":
         values = windows_ending_at(panel, rows, panel.lengths[rows], length)
+        values[:, : max(length - self.config.context_length, 0)] = np.nan
         return Batch(
             values=values,
             season=seasons,
@@ -175,10 +177,9 @@ class Forecaster:
 
     def _encode(self, batch: "Batch", read: int, first: int, last: int) -> Encoded:
         """Covariates of the `read` newest positions and of steps `first` to `last`."""
-        conditions = self.conditions
-        if not (conditions.past or conditions.future or conditions.static):
+        if not self.conditions.has_any:
             return Encoded(None, None, None)
-        return conditions.encode(batch.panel, batch.rows, read, first, last)
+        return self.conditions.encode(batch.panel, batch.rows, read, first, last)
 
     def _rolled(
         self, batch: "Batch", horizon: int, levels: tuple[float, ...]
@@ -299,12 +300,13 @@ def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:
     """Points of each series from the first that was observed; DataError where none was."""
     if len(panel) == 0:
         raise DataError("The panel has no series. Give at least one series with one value.")
+    begins = np.maximum(panel.offsets[:-1], panel.offsets[1:] - context_length)
     seen = np.flatnonzero(~np.isnan(panel.values))
-    first = np.append(seen, len(panel.values))[np.searchsorted(seen, panel.offsets[:-1])]
+    first = np.append(seen, len(panel.values))[np.searchsorted(seen, begins)]
     empty = np.flatnonzero(first >= panel.offsets[1:])
     if empty.size:
         i = int(empty[0])
-        is_full = panel.lengths[i] == context_length
+        is_full = panel.lengths[i] >= context_length
         where = f" in its newest {context_length:,} points, all that are read" if is_full else ""
         raise DataError(
             f"Series {str(panel.ids[i])!r} has no observed value{where}. "

@@ -1,7 +1,7 @@
 """Which number format a processor is fastest in, and running a network in it."""
 
 import functools
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -34,4 +34,4 @@ def number_format(precision: Precision) -> torch.dtype:
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
     """Run convolutions and matrix products in `dtype`; weights and losses stay float32."""
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)

@@ -1,25 +1,12 @@
 """Layers prepared once for many forecasts, and anew when a weight has changed."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from operator import attrgetter, is_
 
 import torch
 from torch import Tensor, nn
 
 from tcn.layers import Demand, RowsFunction, StreamSequential
 from tcn.models.step_head import StepHead
-
-_UNKNOWN = -1
-
-
-class _Seen(NamedTuple):
-    """A parameter as it was: changed in place it has another version, moved another address."""
-
-    owner: dict[str, nn.Parameter | None]
-    name: str
-    parameter: nn.Parameter | None
-    address: int
-    version: int
 
 
 class Prepared:
@@ -31,21 +18,14 @@ class Prepared:
 
     def __init__(self, layers: StreamSequential, step_head: StepHead) -> None:
         self._receptive_field = layers.receptive_field
-        self._seen = [*_parameters(layers), *_parameters(step_head)]
+        self._seen = _Weights([*layers.modules(), *step_head.modules()])
         self._plan = layers.prepare()
         self.head = step_head.prepare()
         self._functions: dict[int, RowsFunction] = {}
 
     def is_current(self) -> bool:
         """Whether the weights are those that were prepared."""
-        for owner, name, parameter, address, version in self._seen:
-            if owner.get(name) is not parameter or version == _UNKNOWN:
-                return False
-            if parameter is None:
-                continue
-            if parameter.data_ptr() != address or parameter._version != version:  # noqa: SLF001
-                return False
-        return True
+        return self._seen.are_as_they_were()
 
     def last(self, rows: Tensor) -> Tensor:
         """States of the newest position."""
@@ -63,14 +43,30 @@ def can_prepare(layers: nn.Module) -> bool:
     return not (torch.is_grad_enabled() or layers.training or is_traced)
 
 
-def _parameters(layers: nn.Module) -> Iterator[_Seen]:
-    for module in layers.modules():
-        for name, parameter in module._parameters.items():  # noqa: SLF001
-            address = 0 if parameter is None else parameter.data_ptr()
-            version = 0 if parameter is None else _version(parameter)
-            yield _Seen(module._parameters, name, parameter, address, version)  # noqa: SLF001
+class _Weights:
+    """Parameters as they were: changed in place one has another version, moved another address."""
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        found = [
+            (module._parameters, name, parameter)  # noqa: SLF001
+            for module in modules
+            for name, parameter in module._parameters.items()  # noqa: SLF001
+        ]
+        self._owners = [owner for owner, _, _ in found]
+        self._names = [name for _, name, _ in found]
+        self._parameters = [parameter for _, _, parameter in found]
+        self._tensors = [each for each in self._parameters if each is not None]
+        self._state = self._now()
+
+    def are_as_they_were(self) -> bool:
+        held = map(dict.get, self._owners, self._names)
+        return all(map(is_, held, self._parameters)) and self._state == self._now() is not None
+
+    def _now(self) -> tuple[list[int], list[int]] | None:
+        """Versions and addresses; None where these are not kept: in inference mode."""
+        if any(map(Tensor.is_inference, self._tensors)):
+            return None
+        return list(map(_VERSION, self._tensors)), list(map(Tensor.data_ptr, self._tensors))
 
 
-def _version(parameter: Tensor) -> int:
-    """How often it was changed in place; not known of one made in inference mode."""
-    return _UNKNOWN if parameter.is_inference() else parameter._version  # noqa: SLF001
+_VERSION = attrgetter("_version")

@@ -75,6 +75,11 @@ class Conditions:
         """Inverse of `to_dict`."""
         return cls(**{kind: tuple(Column(**item) for item in values[kind]) for kind in values})
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any covariate is read."""
+        return bool(self.past or self.future or self.static)
+
     def check(self, panel: Panel, horizon: int) -> None:
         """Raise DataError unless the panel has what this encoding reads, `horizon` steps ahead."""
         for kind in ("past", "future", "static"):

@@ -31,11 +31,14 @@ SNAP = 0.03  # how far beside a usual period a peak may lie to be read as that p
 CELLS = 1 << 15  # size of a batch: series times padded length
 
 
-def seasons_of(panel: Panel, season_length: int | None = None) -> NDArray[np.int64]:
+def seasons_of(
+    panel: Panel, season_length: int | None = None, *, newest: int | None = None
+) -> NDArray[np.int64]:
     """Season length of each series, (S,).
 
     The given one; or else that of the panel; or else that of its frequency where this suggests
-    one; or else, for series without a frequency, what `detect_seasons` finds.
+    one; or else, for series without a frequency, what `detect_seasons` finds in the `newest`
+    points, or in all.
     """
     given = panel.season_length if season_length is None else season_length
     if given is not None:
@@ -44,7 +47,7 @@ def seasons_of(panel: Panel, season_length: int | None = None) -> NDArray[np.int
         return np.full(len(panel), given, np.int64)
     if panel.freq is not None and panel.frequency.family != "step":
         return np.full(len(panel), panel.frequency.season_length, np.int64)
-    return detect_seasons(panel)
+    return detect_seasons(panel if newest is None else panel.last(newest))
 
 
 def detect_season(values: ArrayLike) -> int:
