@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from tcn.series.panel import Panel
 from tcn.series.roles import Choice, Chooser
 from tcn.series.wide import read_wide
 
+Asked = tuple[str | None, str | None, str | None]  # id, time and target column
 File = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -123,27 +125,19 @@ def panel_of_table(
     season_length: int | None,
 ) -> Panel:
     """Choose the columns of a table and build the panel; `columns` are those asked for."""
-    named = [*roles.past, *roles.future, *roles.static]
-    table = table.with_id(columns[0], keep=named)
-    future = None if future is None else future.with_id(columns[0], keep=named)
-    columns = (id_name(columns[0]), *columns[1:])
-    asked = [name for name in (*columns, *roles.past, *roles.future, *roles.static) if name]
-    unknown = [name for name in asked if name not in table.names]
-    if unknown:
-        raise DataError(
-            f"Columns missing: {unknown}; found: {table.names[:20]}. Check their names."
-        )
-    if table.n_rows == 0:
-        raise DataError("The file has a header but no rows. Give at least one observation.")
-    id_col, time_col, target_col = columns
+    asked = (id_name(columns[0]), *columns[1:])
+    table = table.with_id(columns[0], keep=roles.names)
+    if future is not None:
+        future = future.with_id(columns[0], keep=roles.names)
+    _require_columns(table, [name for name in (*asked, *roles.names) if name])
     if future is not None and not roles.future:
-        known = {id_col, time_col, target_col}
-        extra = [name for name in future.names if name in table.names and name not in known]
-        choice = Chooser(table, id_col, time_col, target_col, named).choose()
-        extra = [n for n in extra if n not in (choice.id_col, choice.time_col, *choice.targets)]
-        roles = Roles(roles.past, tuple(extra), roles.static)
-        named = [*roles.past, *roles.future, *roles.static]
-    choice = Chooser(table, id_col, time_col, target_col, named).choose()
+        roles = replace(roles, future=_shared_columns(table, future, asked, roles.names))
+    choice = Chooser(table, *asked, roles.names).choose()
+    if choice.is_wide and future is not None:
+        raise DataError(
+            "A wide table has no covariates, so that future= is of no use. Make it a long table, "
+            "or pass target_col=."
+        )
     if choice.is_wide:
         return read_wide(
             table,
@@ -166,6 +160,25 @@ def panel_of_table(
         season_length=season_length,
         notes=_number_notes(table, choice),
     )
+
+
+def _require_columns(table: Table, asked: Sequence[str]) -> None:
+    unknown = [name for name in asked if name not in table.names]
+    if unknown:
+        raise DataError(
+            f"Columns missing: {unknown}; found: {table.names[:20]}. Check their names."
+        )
+    if table.n_rows == 0:
+        raise DataError("The file has a header but no rows. Give at least one observation.")
+
+
+def _shared_columns(
+    table: Table, future: Table, asked: Asked, covariates: Sequence[str]
+) -> tuple[str, ...]:
+    """The columns of both tables that are neither ids nor times nor values."""
+    choice = Chooser(table, *asked, covariates).choose()
+    known = {*asked, choice.id_col, choice.time_col, *choice.targets}
+    return tuple(name for name in future.names if name in table.names and name not in known)
 
 
 def _number_notes(table: Table, choice: Choice) -> tuple[str, ...]:

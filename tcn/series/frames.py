@@ -93,7 +93,7 @@ def read_long(
 ) -> Panel:
     """A long table, whose columns are known, as a panel."""
     used = [name for name in (id_col, time_col, target_col) if name is not None]
-    named = [*roles.past, *roles.future, *roles.static]
+    named = roles.names
     _check_columns(table, [*used, *named])
     for name in named:
         if name in used or named.count(name) > 1:

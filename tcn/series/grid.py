@@ -67,6 +67,11 @@ class Roles:
     future: Sequence[str] = ()
     static: Sequence[str] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.past, *self.future, *self.static)
+
 
 @dataclass(frozen=True)
 class _Places:

@@ -472,3 +472,9 @@ def test_an_hour_beside_whole_stamps_is_a_column_like_others():
     rows = "".join(f"2024-01-01 0{h}:00,{h},{i}\n" for h in range(3) for i in (1, 1))
     with pytest.raises(DataError, match="twice"):
         read_csv(f"ds,hour,y\n{rows}".encode())
+
+
+def test_a_future_file_beside_a_wide_one_is_refused():
+    wide = b"ds,a,b\n2024-01-01,1,2\n2024-01-02,3,4\n"
+    with pytest.raises(DataError, match=r"^A wide table has no covariates.*Make it a long table"):
+        read_csv(wide, future=b"ds,price\n2024-01-03,9\n")
