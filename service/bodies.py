@@ -7,15 +7,18 @@ order mark or text behind it. Everything else is a `Problem` that names the limi
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import orjson
 import zstandard
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import Problem
+from service.weighing import parsed_bytes
+
+T = TypeVar("T")
 
 INLINE_BYTES = 128 * 1024  # larger bodies are parsed in a thread, so that the loop never waits
 MAX_ZSTD_WINDOW = 8 * 2**20
@@ -52,10 +55,16 @@ class BodyReader:
     """Reads the bodies of one application, within its limits."""
 
     def __init__(
-        self, max_bytes: int, max_decoded_bytes: int, timeout_s: float, budget: ByteBudget
+        self,
+        max_bytes: int,
+        max_decoded_bytes: int,
+        max_parsed_bytes: int,
+        timeout_s: float,
+        budget: ByteBudget,
     ) -> None:
         self.max_bytes = max_bytes
         self.max_decoded_bytes = max_decoded_bytes
+        self.max_parsed_bytes = min(max_parsed_bytes, budget.limit)
         self.timeout_s = timeout_s
         self.budget = budget
         self._small_bytes = min(INLINE_BYTES, max_bytes, budget.limit)
@@ -141,12 +150,51 @@ class BodyReader:
 
     async def read_json(self, request: Request) -> Any:
         """Return the body as a JSON value."""
+        return await self.read_json_as(request, _as_it_is)
+
+    async def read_json_as(
+        self,
+        request: Request,
+        parse: Callable[[Any], T],
+        refuse: Callable[[bytes], None] | None = None,
+    ) -> T:
+        """Return what `parse` makes of the body's JSON value; see `parse_text` for `refuse`."""
         if size := self._small_json_size(request.scope["headers"]):
-            return loads(await self._read_small(request, size))
-        async with self.read_json_bytes(request) as body:
-            if len(body) <= INLINE_BYTES:
-                return loads(body)
-            return await asyncio.to_thread(loads, body)
+            return parse(loads(await self._read_small(request, size)))
+        async with self.read_json_bytes(request) as text:
+            return await self.parse_text(text, parse, refuse)
+
+    async def parse_text(
+        self,
+        text: bytes,
+        parse: Callable[[Any], T],
+        refuse: Callable[[bytes], None] | None = None,
+    ) -> T:
+        """Return what `parse` makes of a JSON text; large ones are parsed in a thread.
+
+        `refuse` may look at a large text before it is parsed, which takes many times its memory.
+        What is taken counts against the budget until `parse` returns.
+        """
+        if len(text) <= INLINE_BYTES:
+            return parse(loads(text))
+        if refuse is not None:
+            await asyncio.to_thread(refuse, text)
+        weight = await asyncio.to_thread(parsed_bytes, text)
+        if weight > self.max_parsed_bytes:
+            raise Problem(
+                413,
+                f"The body would take more than {self.max_parsed_bytes:,} bytes once parsed. Send"
+                " fewer values per request.",
+            )
+        self.budget.take(weight)
+        try:
+            return await asyncio.to_thread(lambda: parse(loads(text)))
+        finally:
+            self.budget.give_back(weight)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _too_large(limit: int) -> Problem:

@@ -33,12 +33,13 @@ MIN_HISTORY = 4
 HISTORY_PER_DETECTION = 5
 LEVEL_GRID = tuple(n / 100 for n in range(1, 100))
 COUPLING = 0.9  # of neighbouring steps of a simulated path
+_SIZES = re.compile(rb'"sizes"\s*:\s*\[')
 MODEL_ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A checked request: its series, and the fields that all tasks share."""
+    """A checked request: its series, and its fields beside them."""
 
     fields: Mapping[str, Any]
     series: list[SeriesInput]
@@ -94,7 +95,22 @@ def parse(body: Any, settings: Settings) -> Wire:
         for i, (piece, start) in enumerate(zip(pieces, starts, strict=True))
     ]
     n_exogenous = _check_columns(data, len(y), len(sizes), body.get("h"))
-    return Wire(body, series, n_exogenous)
+    fields = {name: value for name, value in body.items() if name != "series"}
+    return Wire(fields, series, n_exogenous)
+
+
+def refuse_many_sizes(text: bytes, settings: Settings) -> None:
+    """Refuse a JSON text with too many sizes before it is parsed."""
+    found = _SIZES.search(text)
+    if found is None:
+        return
+    begin = found.end()
+    if text.count(b",", begin, text.find(b"]", begin)) >= settings.max_series:
+        raise _too_many(settings.max_series, "series")
+
+
+def _too_many(limit: int, things: str) -> Problem:
+    return Problem(422, f"A request may hold {limit:,} {things}. Use num_partitions.")
 
 
 def _refuse_many(data: Mapping[str, Any], settings: Settings) -> None:
@@ -103,7 +119,7 @@ def _refuse_many(data: Mapping[str, Any], settings: Settings) -> None:
     for key, (limit, things) in most.items():
         found = data.get(key)
         if isinstance(found, list) and len(found) > limit:
-            raise Problem(422, f"A request may hold {limit:,} {things}. Use num_partitions.")
+            raise _too_many(limit, things)
 
 
 def _sizes(value: Any, n_values: int) -> NDArray[np.int64]:

@@ -124,6 +124,18 @@ def parse_forecast(
     return ForecastRequest(model, series, horizon, levels, season_length)
 
 
+def refuse_many_series(text: bytes, settings: Settings) -> None:
+    """Refuse a JSON text that must hold too many series, before it is parsed.
+
+    A series is a list, or an object with at most three objects in it; all but the last are
+    followed by a comma.
+    """
+    most = settings.max_series
+    has_lists_alone = text.count(b"{") == 1
+    if text.count(b"},") > 4 * most or (has_lists_alone and text.count(b"],") > most + 1):
+        raise Problem(422, f"A request may hold {most:,} series. Split it.")
+
+
 def refuse_unknown(
     body: Mapping[str, object], known: frozenset[str], where: tuple[str | int, ...], report: Report
 ) -> None:

@@ -73,9 +73,12 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Request body as sent.")
     max_decoded_bytes: int = Field(256 * MIB, ge=1, description="Request body once decompressed.")
+    max_parsed_bytes: int = Field(
+        512 * MIB, ge=1, description="Memory that a JSON body may take once parsed, as estimated."
+    )
     max_upload_bytes: int = Field(100 * MIB, ge=1, description="Uploaded CSV file.")
     max_held_bytes: int = Field(
-        1024 * MIB, ge=1, description="Bodies of all running requests together."
+        1024 * MIB, ge=1, description="Bodies of all running requests, and what they are parsed to."
     )
     max_series: int = Field(10_000, ge=1, description="Series in one request.")
     max_points: int = Field(5_000_000, ge=1, description="Values in one request.")

@@ -82,6 +82,7 @@ class ServiceState:
         bodies = BodyReader(
             settings.max_body_bytes,
             settings.max_decoded_bytes,
+            settings.max_parsed_bytes,
             settings.body_timeout_s,
             ByteBudget(settings.max_held_bytes),
         )

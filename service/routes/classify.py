@@ -77,8 +77,10 @@ async def classify_images(request: Request) -> Response:
             close=True,
         )
     state = state_of(request)
-    body = await state.bodies.read_json(request)
-    name, images = await asyncio.to_thread(parse_images, body, state.settings)
+    settings = state.settings
+    name, images = await state.bodies.read_json_as(
+        request, lambda body: parse_images(body, settings)
+    )
     ref, classifier = await state.store.get_classifier(name)
     async with state.engine.aside():
         content = await asyncio.to_thread(classify, ref.name, classifier, images)

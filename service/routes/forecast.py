@@ -12,8 +12,8 @@ from starlette.responses import Response
 from service import shapes
 from service.engine import Piece
 from service.routing import describe, json_response, new_router
-from service.schemas import ForecastRequest, parse_forecast
-from service.state import state_of
+from service.schemas import ForecastRequest, parse_forecast, refuse_many_series
+from service.state import ServiceState, state_of
 from tcn.series.iso import iso_stamps
 
 router = new_router("read")
@@ -60,14 +60,23 @@ async def forecast(request: Request) -> Response:
     """Forecast every series of the request with one model."""
     state = state_of(request)
     state.engine.refuse_if_full()
-    body = await state.bodies.read_json(request)
-    wanted = parse_forecast(body, state.settings)
+    wanted = await read_forecast(request, state)
     ref, predictor = await state.store.get(wanted.model)
     pieces = await state.engine.forecast(predictor, wanted)
     n_values = len(pieces) * wanted.horizon * (1 + len(wanted.quantile_levels))
     if n_values <= LARGE_ANSWER:
         return answer(ref.name, wanted, pieces)
     return await asyncio.to_thread(answer, ref.name, wanted, pieces)
+
+
+async def read_forecast(request: Request, state: ServiceState) -> ForecastRequest:
+    """Return the request for forecasts that a body holds."""
+    settings = state.settings
+    return await state.bodies.read_json_as(
+        request,
+        lambda body: parse_forecast(body, settings),
+        lambda text: refuse_many_series(text, settings),
+    )
 
 
 def answer(model: str, wanted: ForecastRequest, pieces: Sequence[Piece]) -> Response:

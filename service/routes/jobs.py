@@ -15,12 +15,12 @@ from starlette.responses import Response, StreamingResponse
 
 from service import shapes
 from service.access import owner_filter, owner_of
-from service.bodies import INLINE_BYTES, loads
 from service.errors import Problem, Report, kind_of
 from service.jobs import Job, new_id
 from service.routing import describe, json_response, new_router
 from service.runner import job_directory
-from service.schemas import refuse_unknown
+from service.schemas import refuse_many_series, refuse_unknown
+from service.settings import Settings
 from service.state import ServiceState, state_of
 from service.trainer import DATA, SERIES
 from service.training_data import (
@@ -138,18 +138,28 @@ async def _receive(request: Request, state: ServiceState, directory: Path) -> tu
 async def _receive_json(
     request: Request, state: ServiceState, directory: Path
 ) -> tuple[Order, str]:
+    settings = state.settings
     async with state.bodies.read_json_bytes(request) as raw:
-        body = loads(raw) if len(raw) < INLINE_BYTES else await asyncio.to_thread(loads, raw)
-        if not isinstance(body, dict):
-            raise Problem(422, f"The body must be a JSON object, got {kind_of(body)}.")
-        report = Report()
-        refuse_unknown(body, JSON_KEYS, (), report)
-        report.raise_if_any()
-        order = parse_order(body, state.settings)
-        await asyncio.to_thread(panel_of_series, body, state.settings)
-        data = {key: body[key] for key in ("series", "freq", "tz") if key in body}
-        await asyncio.to_thread(_write, directory / SERIES, orjson.dumps(data))
+        order, data = await state.bodies.parse_text(
+            raw,
+            lambda body: _parse_json(body, settings),
+            lambda text: refuse_many_series(text, settings),
+        )
+        await asyncio.to_thread(_write, directory / SERIES, data)
         return order, hashlib.sha256(raw).hexdigest()
+
+
+def _parse_json(body: Any, settings: Settings) -> tuple[Order, bytes]:
+    """Return what a body asks for, and its series as they are stored."""
+    if not isinstance(body, dict):
+        raise Problem(422, f"The body must be a JSON object, got {kind_of(body)}.")
+    report = Report()
+    refuse_unknown(body, JSON_KEYS, (), report)
+    report.raise_if_any()
+    order = parse_order(body, settings)
+    panel_of_series(body, settings)
+    data = {key: body[key] for key in ("series", "freq", "tz") if key in body}
+    return order, orjson.dumps(data)
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -16,6 +16,7 @@ from service.judging import (
     run_backtest,
 )
 from service.routing import describe, json_response, new_router
+from service.schemas import refuse_many_series
 from service.settings import Settings
 from service.shapes import REQUEST
 from service.state import state_of
@@ -77,7 +78,12 @@ async def _judge(
     request: Request, parse: Callable[[Any, Settings], Judgement], run: Run
 ) -> Response:
     state = state_of(request)
-    asked = parse(await state.bodies.read_json(request), state.settings)
+    settings = state.settings
+    asked = await state.bodies.read_json_as(
+        request,
+        lambda body: parse(body, settings),
+        lambda text: refuse_many_series(text, settings),
+    )
     ref, predictor = await state.store.get(asked.wanted.model)
     async with state.engine.aside():
         content = await asyncio.to_thread(run, ref.name, predictor, asked)

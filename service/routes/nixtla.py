@@ -114,11 +114,15 @@ async def _predictor(
     return await state.store.get(name)
 
 
-async def _read(request: Request) -> tuple[ServiceState, dict[str, Any], Wire]:
+async def _read(request: Request) -> tuple[ServiceState, Wire]:
     state = state_of(request)
-    body = await state.bodies.read_json(request)
-    wire = await asyncio.to_thread(nixtla.parse, body, state.settings)
-    return state, body, wire
+    settings = state.settings
+    wire = await state.bodies.read_json_as(
+        request,
+        lambda body: nixtla.parse(body, settings),
+        lambda text: nixtla.refuse_many_sizes(text, settings),
+    )
+    return state, wire
 
 
 async def _run(state: ServiceState, task: Task, wire: Wire) -> dict[str, Any]:
@@ -133,7 +137,7 @@ async def run_task(request: Request) -> Response:
     task = TASKS.get(request.path_params["task"])
     if task is None:
         raise Problem(404, "There is no such task. NixtlaClient's forecasting tasks are offered.")
-    state, _, wire = await _read(request)
+    state, wire = await _read(request)
     answer = await _run(state, task, wire)
     return await asyncio.to_thread(json_response, answer)
 
@@ -150,8 +154,8 @@ async def submit(request: Request) -> Response:
     task = JOB_TASKS.get(name)
     if task is None:
         raise Problem(404, "There is no such task. NixtlaClient's forecasting tasks are offered.")
-    state, body, wire = await _read(request)
-    timeout_s = _timeout(body, state.settings)
+    state, wire = await _read(request)
+    timeout_s = _timeout(wire, state.settings)
 
     async def work() -> dict[str, Any]:
         return _plain(await _run(state, task, wire))
@@ -165,8 +169,8 @@ def _plain(answer: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _timeout(body: dict[str, Any], settings: Settings) -> float:
-    options = body.get("job_options") or {}
+def _timeout(wire: Wire, settings: Settings) -> float:
+    options = wire.fields.get("job_options") or {}
     timeout = options.get("timeout_seconds") if isinstance(options, dict) else None
     if timeout is None:
         return settings.job_timeout_s
@@ -240,11 +244,10 @@ async def finetune(request: Request) -> Response:
 
 
 async def _queue_finetune(request: Request) -> Job:
-    state, body, wire = await _read(request)
-    base, predictor = await _predictor(
-        state, wire.fields.get("model"), body.get("finetuned_model_id")
-    )
-    output = body.get("output_model_id")
+    state, wire = await _read(request)
+    fields = wire.fields
+    base, predictor = await _predictor(state, fields.get("model"), fields.get("finetuned_model_id"))
+    output = fields.get("output_model_id")
     if output is not None and not (isinstance(output, str) and MODEL_ID.fullmatch(output)):
         raise Problem(
             422, "output_model_id must have 1 to 36 letters, digits, dashes, underscores."
@@ -253,16 +256,18 @@ async def _queue_finetune(request: Request) -> Job:
     if not re.match(r"[A-Za-z0-9]", name):
         raise Problem(422, "output_model_id must begin with a letter or a digit.")
     steps = wire.whole("finetune_steps", 10, 1, 100_000)
-    loss = body.get("finetune_loss", "default")
+    loss = fields.get("finetune_loss", "default")
     labels = {
         "base_model_id": base.name,
         "steps": steps,
         "depth": wire.whole("finetune_depth", 1, 1, 5),
         "loss": loss if loss in LOSSES else "default",
-        "model": str(body.get("model") or base.name)[:64],
-        "freq": str(body.get("freq") or "")[:32],
+        "model": str(fields.get("model") or base.name)[:64],
+        "freq": str(fields.get("freq") or "")[:32],
     }
-    digest = hashlib.sha256(orjson.dumps(body)).hexdigest()
+    series = {"series": [_series_of(item) for item in wire.series]}
+    data = await asyncio.to_thread(orjson.dumps, series, None, orjson.OPT_SERIALIZE_NUMPY)
+    digest = hashlib.sha256(orjson.dumps(fields) + data).hexdigest()
     request_key = (f"nixtla {digest[:48]}", digest)
     job = await asyncio.to_thread(state.jobs.find, owner_of(request), request_key)
     if job is not None and job.status != "failed":
@@ -276,9 +281,8 @@ async def _queue_finetune(request: Request) -> Job:
         "labels": labels,
     }
     job_id = new_id()
-    data = {"series": [_series_of(item) for item in wire.series]}
     place = job_directory(state.settings, job_id) / SERIES
-    await asyncio.to_thread(_write, place, orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY))
+    await asyncio.to_thread(_write, place, data)
     return await asyncio.to_thread(
         state.jobs.add,
         "train",

@@ -11,11 +11,10 @@ from service import shapes
 from service.access import owner_filter, owner_of
 from service.engine import Piece, Predictor
 from service.errors import Problem, Report, kind_of
-from service.routes.forecast import ANSWER_SCHEMA, EXAMPLE, forecasts_of
+from service.routes.forecast import ANSWER_SCHEMA, EXAMPLE, forecasts_of, read_forecast
 from service.routing import describe, json_response, new_router
 from service.schemas import (
     ForecastRequest,
-    parse_forecast,
     parse_int,
     parse_levels,
     refuse_unknown,
@@ -51,7 +50,7 @@ STREAM_SCHEMA = {
 async def create(request: Request) -> Response:
     """Store the series and forecast them; horizon and levels hold for later pushes."""
     state = state_of(request)
-    wanted = parse_forecast(await state.bodies.read_json(request), state.settings)
+    wanted = await read_forecast(request, state)
     for series in wanted.series:
         if series.past_covariates or series.future_covariates or series.static_covariates:
             raise Problem(422, "Streams take no covariates yet. Use POST /v1/forecast for them.")
