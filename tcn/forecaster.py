@@ -25,7 +25,7 @@ from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.batches import batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
-from tcn.series.features import encoder_features
+from tcn.series.features import features_and_scaling
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel, require_panel
 from tcn.series.paths import draw_paths, mixture_quantiles, path_normals
@@ -225,8 +225,8 @@ class Batch:
     def _read_piece(self, piece: slice, positions: int, horizon: int) -> "Reading":
         values = self.values[piece]
         history = read_history(values, self.season[piece])
-        step = inputs_at_end(history, horizon)
-        features = encoder_features(history, first=values.shape[1] - positions)
+        features, scaling = features_and_scaling(history, first=values.shape[1] - positions)
+        step = inputs_at_end(history, horizon, scaling)
         return Reading(features, step, _units(history, step.scaling))
 
     def continued(self, paths: Array, patch: int, longest: int) -> "Batch":

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tcn.errors import ConfigError
 from tcn.layers.layout import is_channels_last, join, pad_left
-from tcn.layers.points import Memory, PointFunction, Rows, Tick, turned
+from tcn.layers.points import Matrix, Memory, PointFunction, Rows, Tick, turned
+from tcn.layers.rows import product
 from tcn.layers.stream import Demand, RowsFunction, StreamLayer
 from tcn.layers.weight_norm import direction_norm, scaled
 
@@ -128,10 +132,10 @@ class CausalConv1d(StreamLayer[Tensor]):
         if self.groups > 1:
             return super().prepare()
         weight = self.effective_weight().detach()
-        matrix = weight.transpose(1, 2).reshape(self.out_channels, -1).contiguous()
+        matrix = Matrix(weight.transpose(1, 2).reshape(self.out_channels, -1), self.bias)
         return lambda demand: self._planned(demand, matrix)
 
-    def _planned(self, demand: Demand, matrix: Tensor) -> RowsFunction:
+    def _planned(self, demand: Demand, matrix: Matrix) -> RowsFunction:
         """`at` for rows: a few outputs as one matrix product, many as a convolution.
 
         matrix: (C_out, k C_in), the taps side by side.
@@ -140,21 +144,23 @@ class CausalConv1d(StreamLayer[Tensor]):
         missing = count - self.needs(demand).count
         stride = demand.stride * self.stride // step if demand.count > 1 else 1
         dilation = max(self.dilation // step, 1)
-        width = self.in_channels
-        apart = (stride * width, dilation * width, 1)
+        reach = (demand.count - 1) * stride + 1
+        taps = [
+            slice(tap * dilation, tap * dilation + reach, stride) for tap in range(self.kernel_size)
+        ]
 
-        def run(rows: Tensor) -> Tensor:
-            n = rows.shape[0]
+        def run(rows: NDArray[Any]) -> NDArray[Any]:
             if missing:
-                rows = functional.pad(rows, (0, 0, missing, 0))
+                empty = np.zeros((len(rows), missing, rows.shape[2]), rows.dtype)
+                rows = np.concatenate([empty, rows], axis=1)
             if self.kernel_size > 1:
-                if n * demand.count >= LARGEST_PRODUCT:
-                    return self._convolve(rows.transpose(1, 2), dilation, stride).transpose(1, 2)
-                rows = rows.contiguous()
-                shape = (n, demand.count, self.kernel_size, width)
-                rows = rows.as_strided(shape, (count * width, *apart))
-                rows = rows.reshape(n, demand.count, -1)
-            return functional.linear(rows, matrix, self.bias)
+                if len(rows) * demand.count >= LARGEST_PRODUCT:
+                    columns = torch.from_numpy(rows).transpose(1, 2)
+                    convolved = self._convolve(columns, dilation, stride).transpose(1, 2)
+                    array: NDArray[Any] = convolved.numpy()
+                    return array
+                rows = np.concatenate([rows[:, tap] for tap in taps], axis=2)
+            return product(rows, matrix)
 
         return run
 

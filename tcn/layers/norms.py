@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from tcn.layers.layout import is_channels_last
 from tcn.layers.points import Memory, PointFunction
+from tcn.layers.rows import normed
 from tcn.layers.stream import Demand, PointwiseLayer, RowsFunction
 
 
@@ -33,7 +34,7 @@ class LayerNorm(PointwiseLayer):
         return (centred * rate * self.weight[:, None] + self.bias[:, None]).to(x.dtype)
 
     def prepare(self) -> Callable[[Demand], RowsFunction]:
-        return lambda _: self._of_rows
+        return lambda _: lambda rows: normed(rows, self.weight, self.bias, self.eps)
 
     def point(self, memory: Memory) -> PointFunction:  # noqa: ARG002
         return lambda rows, tick: tick.through(self._of_rows, rows)

@@ -1,9 +1,10 @@
 """A residual block that normalises first: the block of the forecasting networks."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tcn.errors import ConfigError
@@ -12,6 +13,7 @@ from tcn.layers.dropout import ChannelDropout
 from tcn.layers.fork import fork
 from tcn.layers.norms import LayerNorm, RMSNorm
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
+from tcn.layers.rows import relu
 from tcn.layers.stream import (
     Demand,
     PointwiseLayer,
@@ -79,8 +81,10 @@ class PreNormBlock(StreamLayer[Tensor]):
             kept = picked(held, demand)
             norm, conv, project = norms(held), convs(demand), projections(demand)
 
-            def run(rows: Tensor) -> Tensor:
-                return project(conv(norm(rows)).relu_()).add_(rows[:, kept])
+            def run(rows: NDArray[Any]) -> NDArray[Any]:
+                update = project(relu(conv(norm(rows))))
+                update += rows[:, kept]
+                return update
 
             return run
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tcn.errors import ConfigError
@@ -73,7 +74,7 @@ class StreamSequential(StreamLayer[tuple[Any, ...]]):
             wanted = self._demands(demand)
             steps = [planner(each) for planner, each in zip(planners, wanted, strict=True)]
 
-            def run(rows: Tensor) -> Tensor:
+            def run(rows: NDArray[Any]) -> NDArray[Any]:
                 for step in steps:
                     rows = step(rows)
                 return rows

@@ -8,13 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tcn.errors import ConfigError
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
 
 State = TypeVar("State")
-RowsFunction = Callable[[Tensor], Tensor]  # columns as rows: (N, L, C) in and out
+RowsFunction = Callable[[NDArray[Any]], NDArray[Any]]  # columns as rows: (N, L, C) in and out
 Member = TypeVar("Member", bound=nn.Module)
 
 
@@ -105,10 +107,20 @@ class StreamLayer(nn.Module, ABC, Generic[State]):
     def prepare(self) -> Callable[[Demand], RowsFunction]:
         """The layer as functions for inference, with the weights as they are now.
 
-        The function for a demand equals `at` in evaluation mode. It takes and returns rows, (N, L,
-        C), and is free of all that can be settled once: weights are packed, sizes computed.
+        The function for a demand equals `at` in evaluation mode. It takes and returns rows, arrays
+        (N, L, C) of the dtype of the weights, and is free of all that can be settled once: weights
+        are packed, sizes computed. For float32 and float64 on the processor, without gradients.
         """
-        return lambda demand: lambda rows: self.at(rows.transpose(1, 2), demand).transpose(1, 2)
+
+        def plan(demand: Demand) -> RowsFunction:
+            def run(rows: NDArray[Any]) -> NDArray[Any]:
+                y = self.at(torch.from_numpy(rows).transpose(1, 2), demand)
+                array: NDArray[Any] = y.transpose(1, 2).numpy()
+                return array
+
+            return run
+
+        return plan
 
     def point(self, memory: Memory) -> PointFunction:
         """The step for one position as a function of rows, (N, C), for `Streams`.

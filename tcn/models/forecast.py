@@ -59,17 +59,17 @@ class ForecastNetwork(nn.Module):
         if self._prepared is not None and torch.is_grad_enabled():
             self._prepared = None  # what is trained next may change weights without a trace
         condition = self._condition(inputs)
-        prepared = None
         if origins is None:
+            rows = self._rows(inputs.features)
             prepared = None if condition else self._current()
-            states = self._last(self._rows(inputs.features), prepared, condition)
+            if prepared is not None:
+                return prepared.raw(rows, inputs)
+            embedded = self.stem(rows.transpose(1, 2))
+            states = self.encoder.last(embedded, 1, *condition).transpose(1, 2)
         else:
             hidden = self.encoder(self.patches(inputs.features), *condition).transpose(1, 2)
             states = hidden.gather(1, origins[:, :, None].expand(-1, -1, hidden.shape[2]))
-        states = self.norm(states)
-        if prepared is not None and not torch.is_autocast_enabled(states.device.type):
-            return prepared.head(states, inputs)
-        outputs: Tensor = self.step_head(states, inputs)
+        outputs: Tensor = self.step_head(self.norm(states), inputs)
         return outputs
 
     def patches(self, features: Tensor) -> Tensor:
@@ -86,22 +86,13 @@ class ForecastNetwork(nn.Module):
         folded = features.reshape(n, channels, -1, patch).permute(0, 2, 1, 3)
         return folded.reshape(n, -1, channels * patch)
 
-    def _last(
-        self, rows: Tensor, prepared: Prepared | None, condition: tuple[Condition, ...]
-    ) -> Tensor:
-        """States of the newest patch, (N, 1, C)."""
-        if prepared is not None:
-            return prepared.last(rows)
-        embedded = self.stem(rows.transpose(1, 2))
-        return self.encoder.last(embedded, 1, *condition).transpose(1, 2)
-
     def _current(self) -> Prepared | None:
         """The network prepared with the weights it has now; None where it must run as it is."""
-        if not can_prepare(self.encoder):
+        if not can_prepare(self.encoder, self.stem.weight):
             return None
         if self._prepared is None or not self._prepared.is_current():
             layers = StreamSequential([self.stem, self.encoder])
-            self._prepared = Prepared(layers, self.step_head)
+            self._prepared = Prepared(layers, self.norm, self.step_head)
         return self._prepared
 
     def train(self, mode: bool = True) -> Self:

@@ -1,11 +1,15 @@
 """From the encoder's state at an origin to raw outputs for each future step."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from tcn.layers.points import Matrix
+from tcn.layers.rows import normed, product, relu
 from tcn.models.inputs import NetworkInputs
 from tcn.series.bending import bent
 from tcn.series.references import N_DRAFTS, N_REFERENCES, N_STEP_FEATURES
@@ -85,39 +89,42 @@ class StepHead(nn.Module):
         location = raw[..., :1] + (weights * step.drafts).sum(dim=-1, keepdim=True)
         return torch.cat([location, raw[..., 1:]], dim=-1)
 
-    def prepare(self) -> Callable[[Tensor, NetworkInputs], Tensor]:
+    def prepare(self) -> Callable[[NDArray[Any], NetworkInputs], Tensor]:
         """The head as a function for inference, equal to `forward` with the weights as they are.
 
-        What both modulations take from the state is one product, and nothing goes through modules.
+        States come as an array (N, O, D). What both modulations take from the state is one product.
         """
         blocks = (self.first, self.second)
-        film = torch.cat([block.film.weight for block in blocks]).detach()
         ones = torch.ones_like(self.norm.weight)  # 1 + gain: the 1 is added to its bias
         one = torch.cat([ones, torch.zeros_like(ones)])
-        film_bias = torch.cat([block.film.bias + one for block in blocks]).detach()
-        embed, out, norm, shape = self.embed, self.out, self.norm, self.norm.normalized_shape
-        steps = [(block.norm.eps, block.widen, block.narrow) for block in blocks]
+        film = Matrix(
+            torch.cat([block.film.weight for block in blocks]),
+            torch.cat([block.film.bias + one for block in blocks]),
+        )
+        embed, out, norm = _matrix(self.embed), _matrix(self.out), self.norm
+        known = None if self.known is None else _matrix(self.known)
+        static = None if self.static is None else _matrix(self.static)
+        steps = [(block.norm.eps, _matrix(block.widen), _matrix(block.narrow)) for block in blocks]
 
-        def run(state: Tensor, inputs: NetworkInputs) -> Tensor:
-            step = inputs.step
-            tokens = torch.cat([step.references, torch.asinh(step.drafts), step.steps], dim=-1)
-            tokens = functional.linear(tokens, embed.weight, embed.bias)
-            if self.known is not None and inputs.known is not None:
-                tokens = tokens + self.known(inputs.known)
-            if self.static is not None and inputs.static is not None:
-                state = state + self.static(inputs.static)[:, None]
-            parts = functional.linear(state[:, :, None], film, film_bias).chunk(4, dim=-1)
+        def run(state: NDArray[Any], inputs: NetworkInputs) -> Tensor:
+            references, drafts, columns = (each.numpy() for each in inputs.step[:3])
+            tokens = np.concatenate([references, np.arcsinh(drafts), columns], axis=-1)
+            tokens = product(tokens, embed)
+            if known is not None and inputs.known is not None:
+                tokens += product(inputs.known.numpy(), known)
+            if static is not None and inputs.static is not None:
+                state = state + product(inputs.static.numpy(), static)[:, None]
+            parts = np.split(product(state, film)[:, :, None], 4, axis=-1)
             for (eps, widen, narrow), gain, shift in zip(
                 steps, parts[::2], parts[1::2], strict=True
             ):
-                hidden = functional.layer_norm(tokens, shape, None, None, eps)
-                hidden = torch.addcmul(shift, hidden, gain)
-                hidden = functional.linear(hidden, widen.weight, widen.bias).relu_()
-                tokens = tokens.add_(functional.linear(hidden, narrow.weight, narrow.bias))
-            tokens = functional.layer_norm(tokens, shape, norm.weight, norm.bias, norm.eps)
-            outputs = functional.linear(tokens, out.weight, out.bias)
-            outputs[..., 0] += (outputs[..., self.n_raw :] * step.drafts).sum(dim=-1)
-            return outputs[..., : self.n_raw]
+                hidden = normed(tokens, None, None, eps)
+                hidden *= gain
+                hidden += shift
+                tokens += product(relu(product(hidden, widen)), narrow)
+            outputs = product(normed(tokens, norm.weight, norm.bias, norm.eps), out)
+            outputs[..., 0] += (outputs[..., self.n_raw :] * drafts).sum(axis=-1)
+            return torch.from_numpy(outputs[..., : self.n_raw])
 
         return run
 
@@ -129,3 +136,7 @@ class StepHead(nn.Module):
                 return self._outputs(tokens.float())
         outputs: Tensor = self.out(self.norm(tokens.float()))
         return outputs
+
+
+def _matrix(layer: nn.Linear) -> Matrix:
+    return Matrix(layer.weight, layer.bias)

@@ -16,6 +16,7 @@ from tcn.series.scaling import (
     SPREAD_ROWS,
     VALUE_ROWS,
     History,
+    LocScale,
     Row,
     age_at,
     behind,
@@ -38,6 +39,13 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
 
     They are all 0 before the first value, so that padding on the left is as if it were not there.
     """
+    return features_and_scaling(history, first, stop)[0]
+
+
+def features_and_scaling(
+    history: History, first: int = 0, stop: int | None = None
+) -> tuple[Tensor, LocScale]:
+    """The same, and the location and scale after the last of these positions, (N, 1)."""
     space = space_of(history.table)
     length = history.table.shape[2] - 1
     stop = length if stop is None else stop
@@ -95,7 +103,8 @@ def encoder_features(history: History, first: int = 0, stop: int | None = None) 
     table[:, 19] = now[:, Row.ZEROS] / many
     table[:, 20] = has_past[:, -1]
     table *= (seen > 0.0)[:, None]
-    return space.tensor(space.bound(table, -_LARGEST, _LARGEST))
+    features = space.tensor(space.bound(table, -_LARGEST, _LARGEST))
+    return features, LocScale(loc[:, -1:], scale[:, -1:])
 
 
 def _lags(season: Array) -> Array:

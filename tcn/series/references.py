@@ -62,16 +62,16 @@ def step_inputs(history: History, end: Array, steps: Array) -> StepInputs:
     return _inputs(history, _times(history.season, history.first, end, steps))
 
 
-def inputs_at_end(history: History, horizon: int) -> StepInputs:
+def inputs_at_end(history: History, horizon: int, scaling: LocScale | None = None) -> StepInputs:
     """The same for one origin, the newest position, and steps 1 to `horizon`; for numpy arrays.
 
-    Where all series have one season and begin at one position, as one series does, what depends
-    on time alone is made once and kept.
+    scaling: location and scale there, (N, 1), where they are at hand. Where all series have one
+    season and begin at one position, as one series does, what times alone decide is kept.
     """
     n, length = len(history.table), history.table.shape[2] - 1
     first = space_of(history.first).shared(history.first[:, 0])
     if history.cycle is not None and first is not None:
-        return _inputs(history, _shared_times(history.cycle, first, length, horizon))
+        return _inputs(history, _shared_times(history.cycle, first, length, horizon), scaling)
     steps = np.broadcast_to(np.arange(1, horizon + 1), (n, 1, horizon))
     return step_inputs(history, np.full((n, 1), length), steps)
 
@@ -82,9 +82,9 @@ def _shared_times(season: int, first: int, end: int, horizon: int) -> "_Times":
     return _times(np.array([season]), np.array([[first]]), np.array([[end]]), steps)
 
 
-def _inputs(history: History, times: "_Times") -> StepInputs:
+def _inputs(history: History, times: "_Times", scaling: LocScale | None = None) -> StepInputs:
     space = space_of(history.table)
-    origins = _origins(history, times)
+    origins = _origins(history, times, scaling)
     cycles = _cycles(history, times, origins)
     near, far = origins.slopes[:, 0], origins.slopes[:, 1]
     n, _, horizon = cycles.naive.shape
@@ -219,21 +219,19 @@ class _Origins(NamedTuple):
     outer_level: Array  # (N, O) z of the mean of the newest outer cycle
 
 
-def _origins(history: History, times: _Times) -> _Origins:
+def _origins(history: History, times: _Times, scaling: LocScale | None) -> _Origins:
     """All that does not depend on the step, from one look at the table."""
     space = space_of(history.table)
     rows = look_up(history, slice(None), times.looked_at)
-    scaling = loc_scale_of(
-        history,
-        rows[:, WINDOW_ROWS, 0],
-        rows[:, WINDOW_ROWS, _LEVEL_BEGIN],
-        rows[:, WINDOW_ROWS, _SCALE_BEGIN],
-    )
+    if scaling is None:
+        known = rows[:, WINDOW_ROWS]
+        edges = (known[:, :, 0], known[:, :, _LEVEL_BEGIN], known[:, :, _SCALE_BEGIN])
+        scaling = loc_scale_of(history, *edges)
     loc, scale = scaling.loc[:, None], scaling.scale[:, None]
     sums = rows[:, Row.VALUES : Row.NUMBER + 1]
     means = _cycle_means(times.is_part, sums[:, :, _AT_CYCLES], sums[:, :, _AT_PARTS])
-    edges = sums[:, :, _AT_OUTER]
-    parts = edges[:, :, :-1] - edges[:, :, 1:]
+    outer = sums[:, :, _AT_OUTER]
+    parts = outer[:, :, :-1] - outer[:, :, 1:]
     outer_means = parts[:, 0] / space.at_least(parts[:, 1], 1.0)
     outer_means = space.where(parts[:, 1] > 0.0, outer_means, loc)
     means = space.concat([space.where(times.is_seasonal, means, loc), outer_means], 1)

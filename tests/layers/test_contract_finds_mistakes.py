@@ -17,6 +17,7 @@ from tcn.layers import (
     dilation_cycles,
     pick,
 )
+from tcn.layers.points import Matrix
 
 
 class FieldTooLong(CausalConv1d):
@@ -83,8 +84,8 @@ class ReadsTooFew(CausalConv1d):
 
 class PreparesTapsInReverse(CausalConv1d):
     def _planned(self, demand, matrix):
-        taps = matrix.view(self.out_channels, self.kernel_size, -1).flip(1)
-        return super()._planned(demand, taps.flatten(1))
+        taps = matrix.weight.view(self.out_channels, self.kernel_size, -1).flip(1)
+        return super()._planned(demand, Matrix(taps.flatten(1), matrix.bias))
 
 
 class ResidualOfWrongPhase(ResidualBlock):
