@@ -4,6 +4,7 @@ Sizes are checked before anything is decoded: a picture that the network does no
 that has more pixels than a request may have, is refused by its header.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,25 @@ def decode_upload(data: bytes, classifier: ImageClassifier, settings: Settings) 
     if config.is_series:
         raise Problem(422, "This model reads series. Send them as JSON.")
     rows, columns = config.input_shape[:2]
-    most = settings.max_points // config.channels
+    pixels = settings.max_image_pixels
     if rows is not None and columns is not None:
-        most = min(most, rows * columns)
+        pixels = rows * columns
+    most = min(settings.max_points // config.channels, pixels)
     try:
         return decode_picture(data, config.channels, max_pixels=most)[None]
     except TcnError as error:
         raise Problem(422, str(error)) from None
+
+
+def refuse_large(images: NDArray[Any], classifier: ImageClassifier, settings: Settings) -> None:
+    """Refuse images that are larger than a network which reads any size should read."""
+    pixels = math.prod(images.shape[1:3])
+    if None in classifier.config.input_shape[:-1] and pixels > settings.max_image_pixels:
+        raise Problem(
+            422,
+            f"#/images: an image may have {settings.max_image_pixels:,} pixels (max_image_pixels),"
+            f" got {pixels:,}. Scale it down.",
+        )
 
 
 def classify(model: str, classifier: ImageClassifier, images: NDArray[Any]) -> dict[str, Any]:

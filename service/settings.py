@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     max_series: int = Field(10_000, ge=1, description="Series in one request.")
     max_points: int = Field(5_000_000, ge=1, description="Values in one request.")
+    max_image_pixels: int = Field(
+        2**18, ge=1, description="Pixels of an image for a network that reads any size."
+    )
     max_horizon: int = Field(10_000, ge=1, le=10_000, description="Steps to forecast.")
     max_forecast_values: int = Field(
         1_000_000, ge=1, description="Series times horizon in one request."

@@ -7,7 +7,13 @@ from fastapi import Request
 from starlette.responses import Response
 
 from service import shapes
-from service.classifying import classify, decode_upload, model_of, parse_images
+from service.classifying import (
+    classify,
+    decode_upload,
+    model_of,
+    parse_images,
+    refuse_large,
+)
 from service.errors import Problem
 from service.routing import describe, json_response, new_router
 from service.state import state_of
@@ -82,6 +88,7 @@ async def classify_images(request: Request) -> Response:
         request, lambda body: parse_images(body, settings)
     )
     ref, classifier = await state.store.get_classifier(name)
+    refuse_large(images, classifier, settings)
     async with state.engine.aside():
         content = await asyncio.to_thread(classify, ref.name, classifier, images)
     return await asyncio.to_thread(json_response, content)

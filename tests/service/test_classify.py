@@ -13,7 +13,7 @@ from PIL import Image
 from service.state import load_forecaster
 from tcn.checkpoint import save_classifier
 from tcn.classifier import ImageClassifier
-from tcn.models.image import small_cnn
+from tcn.models.image import residual_cnn, small_cnn
 from tcn.training.images import fresh_network
 
 NAMES = ("cat", "dog", "frog")
@@ -180,3 +180,21 @@ def test_limits_and_types_are_those_of_the_settings(make_client, tmp_path, probl
     gif = small.post("/v1/classify?model=pets", b"GIF89a", headers={"content-type": "image/gif"})
     assert "image/png and image/jpeg" in problem(gif, 415)["detail"]
     problem(small.post("/v1/classify", encoded(IMAGES[0]), headers=PNG), 422)
+
+
+def test_a_network_that_reads_any_size_gets_images_of_bounded_size(make_client, tmp_path, problem):
+    config = residual_cnn((None, None, 3), 3)
+    any_size = ImageClassifier(config, fresh_network(config, 0), NAMES)
+    save_classifier(any_size, tmp_path / "models" / "any")
+    client = make_client(load_forecaster, max_image_pixels=100)
+    assert client.get("/v1/limits").json()["max_image_pixels"] == 100
+    path = "/v1/classify?model=any"
+    assert client.post(path, encoded(IMAGES[0]), headers=PNG).status_code == 200
+    large = np.zeros((20, 10, 3), np.uint8)
+    refused = problem(client.post(path, encoded(large), headers=PNG), 422)
+    assert refused["detail"].startswith("The picture has 20 x 10 pixels; at most 100 are allowed.")
+    asked = {"model": "any", "images": [large.tolist()]}
+    refused = problem(client.post("/v1/classify", asked), 422)
+    assert "may have 100 pixels (max_image_pixels), got 200" in refused["detail"]
+    asked["images"] = IMAGES.tolist()
+    assert client.post("/v1/classify", asked).status_code == 200
