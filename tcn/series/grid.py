@@ -300,7 +300,7 @@ def _off_grid(
     return DataError(
         f"Series {str(rows.ids[code])!r} has {_shown(times[row], tz)} ({rows.label(row)}), which "
         f"is not on the grid of {frequency.name!r} from {_shown(starts[code], tz)} on. "
-        f"Bring its stamps onto that grid, or pass another freq=."
+        f"Bring its stamps onto that grid, or pass another freq= or none."
     )
 
 
