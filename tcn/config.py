@@ -153,8 +153,12 @@ class TCNConfig(_ForecastConfig):
     """A forecasting network of residual dilated convolutions (Bai et al. 2018, pre-norm form).
 
     horizon: steps forecast in one pass. context_length: observations read. season_length: steps of
-    a cycle; None takes it from the frequency, or finds it. patch_length: values per encoder step.
-    dilations: one per residual block, in encoder steps.
+    a cycle; None takes it from the frequency, or finds it. head: the distribution; quantile_levels
+    are those that the quantile head is trained on, others are interpolated. *_covariates: names,
+    which `fit` fills in from the panel. patch_length: values per encoder step. channels: width of
+    the encoder; hidden_channels: inside a block; head_channels: of the head. kernel_size, dilations:
+    of the convolutions, one dilation for each residual block, in encoder steps. dropout: the share
+    of channels (of single numbers in the head) set to zero in training.
 
     >>> TCNConfig(horizon=12).channels
     96
@@ -173,11 +177,15 @@ class WaveNetConfig(_ForecastConfig):
 class TrainConfig(Config):
     """How to train; nothing here is part of a model.
 
-    max_epochs: passes over the training data at most. patience: evaluations without a better
-    validation loss before stopping. learning_rate: peak; None is 0.002 from scratch and 0.001 from
-    a trained start. batch_positions: series values per step. origins, steps: forecast origins per
-    window and future steps per origin in a training step. validation_length: points held back at
-    the end of each series; None is the horizon, more for long series. seed: of weights and batches.
+    max_epochs: passes over the training data at most. steps_per_epoch: batches in a pass, after
+    which the model is evaluated; None follows from the data. patience: evaluations without a better
+    validation loss before stopping. learning_rate: peak, after `warmup_steps` of rising and before
+    a fall to zero; None is 0.002 from scratch and 0.001 from a trained start. weight_decay: of
+    AdamW. clip: largest norm of the gradients. average: decay of the moving average of weights.
+    batch_positions: series values per step. origins, steps: forecast origins per window and future
+    steps per origin in a training step. validation_length: points held back at the end of each
+    series; None is the horizon, more for long series. precision: "auto" multiplies in bfloat16
+    where the processor has it. seed: of weights and batches.
     """
 
     max_epochs: int = 30

@@ -82,10 +82,10 @@ class Forecaster:
         """Forecast the next `horizon` steps of every series.
 
         The cycle is `season_length`, or else the config's, or the panel's, or that of the
-        frequency, or one found in the values. Missing values at the start are ignored. Each answer
-        is the same whatever other series are in the panel, to rounding. Raises DataError for a
-        series without a single value in the context, ConfigError for a horizon or level that is not
-        allowed.
+        frequency, or one found in the values. Missing values at the start are ignored, and so are
+        covariates that the network was not trained with. Each answer is the same whatever other
+        series are in the panel, to rounding. Raises DataError for a series without a single value
+        in the context, ConfigError for a horizon or level that is not allowed.
 
         precision: "bfloat16" multiplies in half precision, which is faster for many series on
         processors that have it, and coarser: forecasts move by about a hundredth of the series'

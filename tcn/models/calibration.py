@@ -23,7 +23,7 @@ class Calibration:
     below. Source: conformalised quantile regression, Romano et al. 2019 (arXiv:1905.03222), with
     asymmetric scores relative to the width.
 
-    bounds: last step of each part but the last. shifts: (parts, levels).
+    bounds: last step of each part but the last. values: the shifts, (parts, levels).
     """
 
     levels: tuple[float, ...]
