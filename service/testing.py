@@ -30,11 +30,13 @@ DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 class LastValue:
     """Forecasts the last observed value, with quantiles around it.
 
-    A series that holds `POISON` is refused; `delay_s` is how long every batch takes.
+    A series that holds `POISON` is refused; `delay_s` is how long every batch takes; `shift` is
+    added, so that answers of different versions differ.
     """
 
     name: str = "zero"
     delay_s: float = 0.0
+    shift: float = 0.0
 
     def predict(
         self,
@@ -52,7 +54,7 @@ class LastValue:
         if self.delay_s:
             time.sleep(self.delay_s)
         steps = horizon or 1
-        last = _last_observed(panel) + (season_length or 0)
+        last = _last_observed(panel) + (self.shift + (season_length or 0))
         with np.errstate(over="ignore"):
             spread = np.asarray(quantile_levels) - 0.5
             quantiles = last[:, None] + np.abs(last)[:, None] * spread * 4
@@ -84,8 +86,9 @@ def _future_times(panel: Panel, steps: int) -> np.ndarray[tuple[int, ...], np.dt
 
 
 def load_double(name: str | Path) -> LastValue:
-    """Stand for `tcn.load`."""
-    return LastValue(str(name))
+    """Stand for `tcn.load`; version 2 of a model forecasts two more than the last value."""
+    version = Path(name).name
+    return LastValue(str(name), shift=float(version) if version.isdigit() else 0.0)
 
 
 def make_double_app(settings: Settings) -> GatedApp:

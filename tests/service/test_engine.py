@@ -242,3 +242,14 @@ def test_the_service_answers_what_the_library_answers_whatever_the_batch(make_cl
             np.testing.assert_allclose(found["mean"], expected.mean[0], atol=1e-6 * scale)
             quantiles = np.array(list(found["quantiles"].values())).T
             np.testing.assert_allclose(quantiles, expected.quantiles[0], atol=1e-6 * scale)
+
+
+@pytest.mark.skipif(not bundled_models(), reason="no model is bundled")
+def test_plain_series_get_plain_forecasts(make_client, problem):
+    """Constants go on; one value, or missing ones around it, are enough; none is refused."""
+    client = make_client(load_forecaster)
+    for y, level in (([7.0] * 50, 7.0), ([0] * 50, 0.0), ([3], 3.0), ([None, 3, None], 3.0)):
+        (found,) = client.post(PATH, {"series": y, "horizon": 5}).json()["forecasts"]
+        np.testing.assert_allclose(found["mean"], level, atol=0.2 * max(level, 1.0))
+    for y in ([], [None], [None] * 20):
+        assert "#/series" in problem(client.post(PATH, {"series": y, "horizon": 5}), 422)["detail"]

@@ -57,6 +57,27 @@ def test_a_text_that_grows_when_it_is_parsed_is_refused_before_it_does(own_serve
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("says", ["so", "less"])
+def test_a_small_body_that_inflates_to_much_takes_no_memory(own_server, says):
+    """A frame of 200 MB of zeros in some kilobytes, whose head says so or says 1 MB."""
+    server = own_server(max_decoded_bytes=2**24)
+    size = 200 * 2**20
+    compressor = zstandard.ZstdCompressor().compressobj(size=size)
+    zeros = b"0" * 2**20
+    body = b"".join(compressor.compress(zeros) for _ in range(200)) + compressor.flush()
+    assert len(body) < 32_000
+    if says == "less":
+        told = size.to_bytes(4, "little")
+        assert body.count(told, 0, 18) == 1
+        body = body.replace(told, (2**20).to_bytes(4, "little"), 1)
+    began = time.monotonic()
+    growth, answer = growth_of(server, "/v1/forecast", body, **{"content-encoding": "zstd"})
+    assert time.monotonic() - began < 5  # a busy machine takes most of it to connect
+    assert answer.status_code == (413 if says == "so" else 400)
+    assert growth < 50 * 2**20
+    assert server.stop() == 0
+
+
 def growth_of(server, path: str, body: bytes, **headers: str) -> tuple[int, httpx.Response]:
     """Return by how much the most resident memory grew while a body was answered."""
     process = Path(f"/proc/{server.process.pid}")

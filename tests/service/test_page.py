@@ -122,6 +122,12 @@ def test_a_file_with_a_hostile_id_is_text(page, tmp_path):
     assert EVIL in page.inner_text("#summary")
     assert page.title() == "Forecasts"
     assert page.locator("#result img").count() == 0
+    page.select_option("#series", label="=cmd")
+    shown(page, 3)
+    with page.expect_download() as download:
+        page.click("#download")
+    cells = re.split(r"[,\n]", Path(download.value.path()).read_text())
+    assert not [cell for cell in cells if cell.strip('"').startswith(("=", "@"))]
 
 
 def test_a_refusal_is_shown_as_a_sentence(page):

@@ -1,6 +1,7 @@
 """Several workers and the signals they get; what one writes the others see at once."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,8 @@ from tcn.checkpoint import write_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 BODY = {"series": [1, 2, 3], "horizon": 1}
+CALLERS, RATE = 4, 100.0  # requests a second of all callers together
+SWITCHES = 50
 
 
 @pytest.fixture
@@ -57,9 +61,13 @@ def test_workers_agree_and_one_that_dies_is_replaced(server):
         assert {ask(server, model="live").json()["model"] for _ in range(6)} == {"sales/2"}
         assert httpx.delete(f"{server.url}/v1/aliases/live").status_code == 204
         assert {ask(server, model="live").status_code for _ in range(6)} == {404}
+    for version in (4, 5):
+        assert httpx.delete(f"{server.url}/v1/models/sales/{version}").status_code == 204
+        assert {ask(server, model=f"sales/{version}").status_code for _ in range(6)} == {404}
+    assert {ask(server, model="sales").json()["model"] for _ in range(6)} == {"sales/3"}
     counted = httpx.get(f"{server.url}/metrics").text
     found = re.search(r'tcn_requests_total\{.*"/v1/forecast".*status="200"\} (\S+)', counted)
-    assert float(found[1]) == 80
+    assert float(found[1]) == 86
     first = workers_of(server)[0]
     os.kill(first, signal.SIGKILL)
     for _ in range(100):
@@ -72,25 +80,37 @@ def test_workers_agree_and_one_that_dies_is_replaced(server):
     assert server.stop() == 0
 
 
-def test_an_alias_is_switched_and_workers_reload_under_load(server):
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_an_alias_is_switched_and_workers_reload_under_load(own_server, request, database):
+    """A hundred requests a second: each answer is wholly of the old or of the new version."""
+    settings = {"workers": 2}
+    if database == "postgresql":
+        settings["database_url"] = request.getfixturevalue("postgres_url")
+    server = own_server(**settings)
     for version in ("1", "2"):
         save(server.store / "sales" / version)
     httpx.put(f"{server.url}/v1/aliases/live", json={"model": "sales/1"})
-    answers: list[tuple[int, str]] = []
+    answers: list[tuple[int, str, tuple[float, ...]]] = []
     stop = threading.Event()
 
     def load() -> None:
-        while not stop.is_set():
-            time.sleep(0.02)
-            answer = ask(server, model="live")
-            answers.append((answer.status_code, answer.json().get("model", "")))
+        due = time.monotonic()
+        with httpx.Client(timeout=20) as client:
+            while not stop.wait(max(0.0, due - time.monotonic())):
+                due += CALLERS / RATE
+                body = {"series": [1, 2, 3], "horizon": 4, "model": "live"}
+                found = client.post(f"{server.url}/v1/forecast", json=body)
+                content = found.json()
+                means = content["forecasts"][0]["mean"] if found.status_code == 200 else ()
+                answers.append((found.status_code, content.get("model", ""), tuple(means)))
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load) for _ in range(CALLERS)]
+    began = time.monotonic()
     for thread in threads:
         thread.start()
-    for n in range(20):
+    for n in range(SWITCHES):
         httpx.put(f"{server.url}/v1/aliases/live", json={"model": f"sales/{n % 2 + 1}"})
-        time.sleep(0.02)
+        time.sleep(0.1)
     before = set(workers_of(server))
     server.process.send_signal(signal.SIGHUP)
     for _ in range(600):
@@ -100,9 +120,12 @@ def test_an_alias_is_switched_and_workers_reload_under_load(server):
     stop.set()
     for thread in threads:
         thread.join()
+    rate = len(answers) / (time.monotonic() - began)
+    counts = Counter(answers)
+    logging.getLogger(__name__).info("%s: %.0f/s, %s", database, rate, dict(counts))
     assert not before & set(workers_of(server))
-    assert {status for status, _ in answers} == {200}
-    assert {model for _, model in answers} == {"sales/1", "sales/2"}
+    assert set(counts) == {(200, "sales/1", (4.0,) * 4), (200, "sales/2", (5.0,) * 4)}
+    assert min(counts.values()) > SWITCHES
     assert server.stop() == 0
 
 
