@@ -156,9 +156,9 @@ class TCNConfig(_ForecastConfig):
     a cycle; None takes it from the frequency, or finds it. head: the distribution; quantile_levels
     are those that the quantile head is trained on, others are interpolated. *_covariates: names,
     which `fit` fills in from the panel. patch_length: values per encoder step. channels: width of
-    the encoder; hidden_channels: inside a block; head_channels: of the head. kernel_size, dilations:
-    of the convolutions, one dilation for each residual block, in encoder steps. dropout: the share
-    of channels (of single numbers in the head) set to zero in training.
+    the encoder; hidden_channels: inside a block; head_channels: of the head. kernel_size: of the
+    convolutions. dilations: one for each residual block, in encoder steps. dropout: the share of
+    channels (of single numbers in the head) set to zero in training.
 
     >>> TCNConfig(horizon=12).channels
     96
