@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcn.pretraining.prior import FAMILIES, sample_series
-from tcn.pretraining.prior.families import Traits, exact, family_shares, settled
-from tcn.pretraining.prior.seasons import outer_levels, steady_pattern
+from tcn.pretraining.prior.disturbances import saturate
+from tcn.pretraining.prior.families import (
+    Traits,
+    bursts,
+    exact,
+    family_shares,
+    regimes,
+    settled,
+)
+from tcn.pretraining.prior.seasons import day_shapes, outer_levels, outer_starts, steady_pattern
 
 CYCLES = np.array([1, 4, 7, 12, 1, 5])
 
@@ -69,12 +77,44 @@ def test_a_steady_pattern_repeats_itself_exactly():
 
 
 def test_an_outer_level_holds_through_an_inner_cycle_or_moves_slowly():
-    levels = outer_levels(np.random.default_rng(0), np.full(300, 24), 24 * 21)
+    rng, inner = np.random.default_rng(0), np.full(300, 24)
+    levels = outer_levels(rng, inner, 24 * 21, outer_starts(rng, inner))
     moves = (np.abs(np.diff(levels, axis=1)) > 1e-12).sum(axis=1)
     assert np.median(moves) <= 24
     week = 24 * 7
     again = np.abs(levels[:, week:] - levels[:, :-week]).max(axis=1) < 1e-12
     assert again.mean() > 0.75
+
+
+def test_weekends_have_a_shape_of_their_own_in_half_of_the_series():
+    rng, inner = np.random.default_rng(0), np.full(400, 24)
+    days = day_shapes(rng, inner, 24 * 14, np.zeros(400, np.int64)).reshape(400, 14, 24)
+    workday = np.abs(days[:, 1] - days[:, 0]).mean(axis=1)
+    weekend = np.abs(days[:, 5] - days[:, 4]).mean(axis=1)
+    assert 0.3 < (weekend > 3.0 * workday + 0.05).mean() < 0.6
+
+
+def test_bursts_rise_at_once_and_fall_slowly():
+    several = Traits(np.ones(400, np.int64), np.zeros(400))
+    moves = np.diff(bursts(np.random.default_rng(0), several, 300), axis=1)
+    assert np.median(moves.max(axis=1) / -moves.min(axis=1)) > 1.2
+    assert (moves > 0).mean() < 0.51
+
+
+def test_regimes_stay_for_a_while():
+    several = Traits(np.ones(400, np.int64), np.zeros(400))
+    values = regimes(np.random.default_rng(0), several, 400)
+    centred = values - values.mean(axis=1, keepdims=True)
+    again = (centred[:, 1:] * centred[:, :-1]).mean(axis=1) / centred.var(axis=1)
+    assert np.median(again) > 0.5
+
+
+def test_saturated_values_keep_their_order_inside_two_bounds():
+    values = np.random.default_rng(0).normal(10.0, 3.0, (50, 200))
+    squeezed = saturate(np.random.default_rng(1), values.copy())
+    order = np.argsort(values, axis=1)
+    assert (np.diff(np.take_along_axis(squeezed, order, axis=1), axis=1) >= 0).all()
+    assert (np.ptp(squeezed, axis=1) <= 2.0 * values.std(axis=1) + 1e-9).all()
 
 
 def test_half_of_the_exact_lines_and_waves_have_no_noise_at_all():

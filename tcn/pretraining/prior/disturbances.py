@@ -16,6 +16,7 @@ def disturb(rng: Generator, values: Array) -> Array:
         (add_pulse, 0.10),
         (round_values, 0.10),
         (censor, 0.03),
+        (saturate, 0.03),
         (remove_values, 0.20),
     ):
         rows = np.flatnonzero(pick(rng, share, values.shape[0]))
@@ -75,6 +76,16 @@ def censor(rng: Generator, values: Array) -> Array:
     low = np.quantile(values, 1.0 - level, axis=1, keepdims=True)
     upper = column(pick(rng, 0.5, values.shape[0]))
     return np.where(upper, np.minimum(values, high), np.maximum(values, low))
+
+
+def saturate(rng: Generator, values: Array) -> Array:
+    """Shares and fill levels: values squeezed smoothly between two bounds."""
+    scale = np.maximum(values.std(axis=1, keepdims=True), 1e-9)
+    steep = column(log_uniform(rng, 0.5, 4.0, values.shape[0]))
+    middle = np.median(values, axis=1, keepdims=True)
+    middle = middle + scale * column(rng.normal(0.0, 0.8, values.shape[0]))
+    squeezed: Array = np.tanh(steep * (values - middle) / scale)
+    return middle + scale * squeezed
 
 
 def remove_values(rng: Generator, values: Array) -> Array:

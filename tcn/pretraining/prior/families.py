@@ -23,7 +23,14 @@ from tcn.pretraining.prior.noise import (
     standardise,
     volatility,
 )
-from tcn.pretraining.prior.seasons import Ints, outer_levels, seasonal, steady_pattern
+from tcn.pretraining.prior.seasons import (
+    Ints,
+    day_shapes,
+    outer_levels,
+    outer_starts,
+    seasonal,
+    steady_pattern,
+)
 from tcn.pretraining.prior.trends import LONG, trend
 
 
@@ -226,8 +233,9 @@ def two_seasons(rng: Generator, traits: Traits, length: int) -> Array:
     season = traits.season
     n = season.size
     inner = np.where(season > 1, season, 2)
-    levels = outer_levels(rng, inner, length) * column(season > 1)
-    first = seasonal(rng, inner, length) * column(season > 1)
+    start = outer_starts(rng, inner)
+    levels = outer_levels(rng, inner, length, start) * column(season > 1)
+    first = day_shapes(rng, inner, length, start) * column(season > 1)
     modulated = first * np.exp(0.5 * levels) + levels * column(rng.uniform(0.0, 1.0, n))
     added = first + column(rng.uniform(0.2, 1.0, n)) * levels
     base = np.where(column(pick(rng, 0.5, n)), modulated, added)
@@ -250,7 +258,8 @@ def settled(rng: Generator, traits: Traits, length: int) -> Array:
     inner = np.where(cyclic, season, 2)
     pattern = steady_pattern(rng, inner, length)
     height = 1.0 + _heights(rng, inner, length)
-    levels = outer_levels(rng, inner, length) * column(pick(rng, 0.4, n))
+    start = outer_starts(rng, inner)
+    levels = outer_levels(rng, inner, length, start) * column(pick(rng, 0.4, n))
     base = (pattern * height + levels) * column(
         np.where(cyclic, log_uniform(rng, 0.3, 8.0, n), 0.0)
     )
@@ -272,6 +281,58 @@ def _heights(rng: Generator, season: Ints, length: int) -> Array:
     return column(spread) * np.take_along_axis(per_cycle, which, axis=1)
 
 
+def bursts(rng: Generator, traits: Traits, length: int) -> Array:
+    """Events that come without warning and die away: floods, campaigns, news (shot noise).
+
+    They come evenly, or more often in one part of the cycle; each is as large as it likes.
+    """
+    season = traits.season
+    n = season.size
+    often = column(np.where(season > 1, rng.uniform(0.0, 1.5, n), 0.0))
+    rate = column(log_uniform(rng, 1.0, 0.3 * length, n)) / length
+    rate = rate * np.exp(often * seasonal(rng, np.maximum(season, 2), length))
+    heavy = column(rng.uniform(0.3, 1.2, n))
+    size = np.exp(heavy * rng.standard_normal((n, length))) * (rng.random((n, length)) < rate)
+    path = _decayed(size, 1.0 - log_uniform(rng, 0.02, 0.7, n))
+    unit = np.maximum(path.std(axis=1, keepdims=True), 1e-9)
+    base = column(log_uniform(rng, 0.02, 0.6, n)) * coloured(rng, n, length)
+    base = base + column(np.where(season > 1, log_uniform(rng, 0.05, 1.0, n), 0.0)) * seasonal(
+        rng, np.maximum(season, 2), length
+    )
+    base = base + column(log_uniform(rng, 0.05, 1.0, n)) * smooth_path(rng, n, length, 4)
+    return path / unit + np.where(column(pick(rng, 0.4, n)), np.exp(base), base)
+
+
+def _decayed(shocks: Array, kept: Array) -> Array:
+    """What is left of all shocks so far, a share `kept` (N,) of it from step to step, (N, L)."""
+    out = np.empty(shocks.shape[::-1])
+    level = np.zeros(shocks.shape[0])
+    for t in range(shocks.shape[1]):
+        level = kept * level + shocks[:, t]
+        out[t] = level
+    return out.T
+
+
+def regimes(rng: Generator, traits: Traits, length: int) -> Array:
+    """Two or three states, each with a level and a noise of its own: machines, markets, weather.
+
+    A state lasts from a few steps to a fifth of the series, geometrically (Hamilton 1989).
+    """
+    season = traits.season
+    n = season.size
+    stay = column(1.0 - 1.0 / log_uniform(rng, 3.0, max(length / 5.0, 4.0), n))
+    moves = rng.random((n, length)) > stay
+    states = rng.integers(0, column(rng.integers(2, 4, n)), (n, length))
+    since = np.maximum.accumulate(np.where(moves, np.arange(length), 0), axis=1)
+    state = np.take_along_axis(states, since, axis=1)
+    level = np.take_along_axis(rng.normal(0.0, 1.5, (n, 3)), state, axis=1)
+    spread = np.take_along_axis(rng.lognormal(-1.5, 0.8, (n, 3)), state, axis=1)
+    size = column(np.where(season > 1, log_uniform(rng, 0.1, 2.0, n), 0.0))
+    cycle = size * seasonal(rng, np.maximum(season, 2), length)
+    total = level + cycle + spread * coloured(rng, n, length)
+    return total + 0.3 * trend(rng, n, length, traits.growth)
+
+
 def exact(rng: Generator, traits: Traits, length: int) -> Array:
     """Straight lines, sines and the same pattern again and again, with next to no noise."""
     n = traits.season.size
@@ -289,19 +350,27 @@ def exact(rng: Generator, traits: Traits, length: int) -> Array:
 
 
 FAMILIES: dict[Family, float] = {
-    trend_season_noise: 0.26,
+    trend_season_noise: 0.25,
     exponential_smoothing: 0.19,
     sarima: 0.15,
     random_walks: 0.13,
-    gaussian_process: 0.07,
+    gaussian_process: 0.06,
     counts: 0.06,
     shapes: 0.03,
     two_seasons: 0.05,
     settled: 0.04,
+    bursts: 0.01,
+    regimes: 0.01,
     exact: 0.02,
 }
 # How much more often a family is drawn where series are long: hours and days outlast their trends.
-LONG_FACTOR: dict[Family, float] = {two_seasons: 3.0, settled: 8.0, counts: 0.7}
+LONG_FACTOR: dict[Family, float] = {
+    two_seasons: 3.5,
+    settled: 8.0,
+    counts: 0.7,
+    bursts: 4.0,
+    regimes: 3.0,
+}
 
 
 def family_shares(length: int) -> Array:

@@ -46,17 +46,23 @@ def seasonal(rng: Generator, season: Ints, length: int) -> Array:
     return _change_shape(rng, pattern, season, phase, pick(rng, 0.2, n))
 
 
-def outer_levels(rng: Generator, inner: Ints, length: int) -> Array:
+def outer_starts(rng: Generator, inner: Ints) -> Ints:
+    """Random places in a year of 52 weeks of seven inner cycles, (N,)."""
+    return rng.integers(0, inner * 364)
+
+
+def outer_levels(rng: Generator, inner: Ints, length: int, start: Ints) -> Array:
     """Levels of the cycles inside an outer cycle: weekdays, or weeks of a year, (N, L).
 
     Seven cycles to an outer one in most series, 52 where a cycle is a week of days; the last two
     stand out in most (weekends), in the others each has a level of its own, a year a smooth one.
+    start: (N,) where in the outer cycle the first position lies.
     """
     n = inner.size
     usual = np.where((inner == 7) | (inner == 5), 52, 7)
     other = rng.choice(np.array([2, 3, 4, 5, 12, 30]), n)
     ratio = np.where(pick(rng, 0.8, n), usual, other).astype(np.int64)
-    within = np.arange(length) + column(rng.integers(0, inner * ratio))
+    within = np.arange(length) + column(start)
     block = (within // column(inner)) % column(ratio)
     table = rng.normal(0.0, 1.0, (n, int(ratio.max())))
     free = np.take_along_axis(table, block, axis=1) * 0.5
@@ -65,6 +71,20 @@ def outer_levels(rng: Generator, inner: Ints, length: int) -> Array:
     year = np.cos(angle) + column(rng.normal(0.0, 0.3, n)) * np.cos(2.0 * angle)
     levels = np.where(column(pick(rng, 0.7, n)), weekend, free)
     return np.where(column(ratio >= 30), year, levels)
+
+
+def day_shapes(rng: Generator, inner: Ints, length: int, start: Ints) -> Array:
+    """Patterns of an inner cycle; in half of the series the last two of seven have their own.
+
+    A Sunday on the roads is no small Monday. start: (N,) place in the outer cycle. (N, L)
+    """
+    usual = seasonal(rng, inner, length)
+    within = np.arange(length) + column(start)
+    is_weekend = within // column(inner) % 7 >= 5
+    other = _pattern(rng, inner, within % column(inner))
+    nearness = column(rng.uniform(0.0, 0.7, inner.size))
+    weekend = nearness * usual + (1.0 - nearness) * other
+    return np.where(is_weekend & column(pick(rng, 0.5, inner.size)), weekend, usual)
 
 
 def _pattern(rng: Generator, season: Ints, phase: Ints) -> Array:
