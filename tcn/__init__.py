@@ -1,7 +1,7 @@
 """Time-series forecasting with temporal convolutional networks.
 
-The names below are the public API; they are loaded when first used, so that `import tcn` costs
-little more than `import torch`.
+The names below are the public API, beside those of the packages (`tcn.layers`, `tcn.series`, ...).
+They are loaded when first used, so that `import tcn` costs little more than `import torch`.
 """
 
 import importlib
@@ -39,6 +39,18 @@ _HOMES = {
     "save": "tcn.checkpoint",
 }
 
+_PACKAGES = (
+    "checkpoint",
+    "evaluation",
+    "export",
+    "images",
+    "layers",
+    "models",
+    "pretraining",
+    "series",
+    "training",
+)
+
 __all__ = [
     "CheckpointError",
     "ConfigError",
@@ -62,10 +74,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"tcn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'tcn' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_PACKAGES]

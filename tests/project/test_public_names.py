@@ -38,3 +38,12 @@ def test_all_names_of_the_package_exist():
     package = importlib.import_module("tcn")
     assert set(package.__all__) - {"__version__"} == set(package._HOMES)
     assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_packages_need_no_import_of_their_own():
+    package = importlib.import_module("tcn")
+    for name in package._PACKAGES:
+        assert package.__getattr__(name) is importlib.import_module(f"tcn.{name}")
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match=r"^module 'tcn' has no attribute 'network'$"):
+        package.network  # noqa: B018
