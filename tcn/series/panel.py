@@ -86,7 +86,7 @@ class Panel:
         lengths = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
         return cls(
             ids=names,
-            values=np.concatenate(pieces) if pieces else np.empty(0),
+            values=np.concatenate(pieces, dtype=np.float64) if pieces else np.empty(0),
             offsets=offsets_of(lengths),
             starts=_read_starts(starts, len(pieces), freq, tz),
             freq=freq,
@@ -378,9 +378,11 @@ def _read_ids(ids: Sequence[str] | NDArray[np.str_] | None, n_series: int) -> ND
     return names
 
 
-def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArray[np.float64]:
+def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArray[Any]:
+    """One series as an array of finite numbers and NaN; arrays of numbers are not copied."""
+    is_numeric = isinstance(array, np.ndarray) and array.dtype.kind in "fiu"
     try:
-        values = np.asarray(array, np.float64)
+        values = np.asarray(array) if is_numeric else np.asarray(array, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"Series {str(names[index])!r} is not an array of numbers ({error}). "

@@ -22,6 +22,7 @@ from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel, require_panel
 from tcn.series.season import seasons_of
+from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
 from tcn.training.windows import (
@@ -286,8 +287,7 @@ def _fingerprint(network: ForecastNetwork, batches: PanelBatches, settings: Trai
     for covariates in (panel.past_covariates, panel.future_covariates, panel.static_covariates):
         arrays += [] if covariates is None else [covariates.values]
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
+    add_arrays(digest, arrays)
     plain = [settings.to_dict(), vars(batches.settings), batches.conditions.to_dict()]
     digest.update(json.dumps([repr(network), *plain]).encode())
     return digest.hexdigest()

@@ -20,6 +20,7 @@ from tcn.errors import ConfigError, DataError
 from tcn.images import Augmentation, ImageSet, augment, standardise, to_tensor
 from tcn.models.image import ImageConfig, ImageNetwork, network_inputs, specs
 from tcn.models.precision import autocast, number_format
+from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train
 from tcn.training.moments import RunningMoments, resting_biases
 
@@ -377,12 +378,10 @@ def _fingerprint(
 ) -> str:
     """Hash of all that decides the steps: first weights, images, labels and settings."""
     digest = hashlib.sha256()
-    for value in network.state_dict().values():
-        digest.update(value.detach().contiguous().numpy().tobytes())
+    add_arrays(digest, (value.detach().numpy() for value in network.state_dict().values()))
     for part in (batches.images, validation):
         if part is not None:
-            digest.update(np.ascontiguousarray(part.images).tobytes())
-            digest.update(part.labels.tobytes())
+            add_arrays(digest, (part.images, part.labels))
     change = None if batches.augmentation is None else batches.augmentation.to_dict()
     plain = [batches.config.to_dict(), settings.to_dict(), change]
     digest.update(json.dumps(plain).encode())

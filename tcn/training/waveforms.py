@@ -19,6 +19,7 @@ from tcn.generator import WaveformGenerator, bits_between
 from tcn.layers import Condition, channels_last
 from tcn.models.precision import autocast, number_format
 from tcn.models.waveform import WaveformConfig, WaveformNetwork, WaveformPiece, WaveformSet
+from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 
 
@@ -236,11 +237,9 @@ def _fingerprint(
 ) -> str:
     """Hash of all that decides the steps: first weights, waveforms, conditions and settings."""
     digest = hashlib.sha256()
-    for value in network.state_dict().values():
-        digest.update(value.detach().contiguous().numpy().tobytes())
+    add_arrays(digest, (value.detach().numpy() for value in network.state_dict().values()))
     constant = () if waveforms.constant is None else (waveforms.constant,)
-    for part in (*waveforms.samples, *constant, *(waveforms.steps or ())):
-        digest.update(np.ascontiguousarray(part).tobytes())
+    add_arrays(digest, (*waveforms.samples, *constant, *(waveforms.steps or ())))
     digest.update(json.dumps([config.to_dict(), settings.to_dict()]).encode())
     return digest.hexdigest()
 
