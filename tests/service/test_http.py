@@ -199,29 +199,35 @@ def test_a_client_that_leaves_frees_its_place_and_disturbs_nobody(own_server):
 
 
 def test_sigterm_finishes_what_runs_and_ends_with_zero(own_server):
-    server = own_server(drain_delay_s=0.5)
+    """Twenty requests are half sent when the signal comes; their other halves come after it."""
+    server = own_server(drain_delay_s=2.0)
     answers: list[int] = []
+    go_on = threading.Event()
 
-    def ask(n: int) -> None:
-        answers.append(
-            httpx.post(f"{server.url}/v1/forecast", content=slow(n), headers=JSON).status_code
-        )
-
-    JSON = {"Content-Type": "application/json"}
-
-    def slow(n: int):
+    def halves(n: int):
         yield b'{"series": [1, 2, 3], '
-        time.sleep(0.4)
+        go_on.wait(30)
         yield b'"horizon": %d}' % (n + 1)
 
+    def ask(n: int) -> None:
+        headers = {"Content-Type": "application/json"}
+        answer = httpx.post(
+            f"{server.url}/v1/forecast", content=halves(n), headers=headers, timeout=30
+        )
+        answers.append(answer.status_code)
+
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(20)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.2)
-    server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
-    assert httpx.get(f"{server.url}/health/ready").status_code == 503
-    assert server.process.wait(timeout=15) == 0
+    with httpx.Client(timeout=30) as client:
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 30
+        while "tcn_requests_in_flight 21.0" not in client.get(f"{server.url}/metrics").text:
+            assert time.monotonic() < deadline
+        server.process.send_signal(signal.SIGTERM)
+        while client.get(f"{server.url}/health/ready").status_code != 503:
+            assert time.monotonic() < deadline
+    go_on.set()
+    assert server.process.wait(timeout=30) == 0
     for thread in threads:
         thread.join()
     assert answers == [200] * 20
