@@ -6,10 +6,11 @@ from typing import Any
 import tcn
 from tcn.cli.console import write_facts, write_json
 
+MOST_ENTRIES = 5
+
 
 def run(model: str, *, as_json: bool) -> None:
     """Describe a bundled or saved model."""
-
     forecaster = tcn.load(model)
     config = forecaster.config
     facts = {
@@ -29,6 +30,12 @@ def _lines(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for name, value in facts.items():
         if isinstance(value, Mapping):
             yield from _lines(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            if len(value) > MOST_ENTRIES:
+                yield f"{prefix}{name}", f"{len(value)} entries (--json shows them)"
+                continue
+            for number, each in enumerate(value, start=1):
+                yield from _lines(each, f"{prefix}{name}.{number}.")
         else:
             yield f"{prefix}{name}", _text(value)
 

@@ -68,6 +68,19 @@ def test_info_shows_the_manifest(monkeypatch, capsys):
     assert lines[-1].split() == ["manifest.info.made_by", "hand"]
 
 
+def test_info_shows_short_lists_whole_and_counts_long_ones(monkeypatch, capsys):
+    model = LastValue()
+    model.manifest = {"runs": [{"steps": 1000}, {"steps": 2000}], "history": [{"step": 1}] * 9}
+    monkeypatch.setattr(tcn, "load", lambda name: model)
+    assert exit_code("info", "zero") == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-3:] == [
+        ["manifest.runs.1.steps", "1,000"],
+        ["manifest.runs.2.steps", "2,000"],
+        ["manifest.history", "9 entries (--json shows them)"],
+    ]
+
+
 def test_serve_hands_its_options_over(monkeypatch):
     started = []
     monkeypatch.setattr(os, "execv", lambda program, command: started.append(command))
