@@ -44,11 +44,6 @@ class Columns:
         """Return what was given, under the names that the readers take."""
         return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
-    @property
-    def covariates(self) -> tuple[str, ...]:
-        """All columns that were named as covariates."""
-        return (*self.past_covariates, *self.future_covariates, *self.static_covariates)
-
     def as_in(self, panel: "Panel") -> "Columns":
         """Return these columns with the choices that were made in reading `panel`."""
         return replace(

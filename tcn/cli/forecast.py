@@ -44,7 +44,7 @@ def run(
         forecast_writer(out, model, as_json=as_json) as writer,
         progress("Forecast", n_series, quiet=quiet) as advance,
     ):
-        pieces = _in_calls(panels, columns, forecaster, quiet=quiet)
+        pieces = _in_calls(panels, forecaster, quiet=quiet)
         results = _forecasts(pieces, Request(model, horizon, levels, batch_size), forecaster, jobs)
         for piece, forecast in results:
             writer.write(forecast)
@@ -73,11 +73,13 @@ class Request:
         return forecaster.predict(panel, self.horizon, self.levels, batch_size=self.batch_size)
 
 
-def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> None:
-    """Say which covariates were named that the model knows nothing of."""
+def _tell_unused(panel: Panel, forecaster: Forecaster, *, quiet: bool) -> None:
+    """Say which covariates were read that the model knows nothing of."""
     known = forecaster.conditions
     used = {column.name for column in (*known.past, *known.future, *known.static)}
-    unused = [name for name in columns.covariates if name not in used]
+    given = (panel.past_covariates, panel.future_covariates, panel.static_covariates)
+    names = [name for each in given if each is not None for name in each.names]
+    unused = [name for name in names if name not in used]
     if unused:
         say(
             f"Not used by {forecaster.name!r}: {', '.join(unused)}. "
@@ -86,14 +88,12 @@ def _tell_unused(columns: Columns, forecaster: Forecaster, *, quiet: bool) -> No
         )
 
 
-def _in_calls(
-    panels: Iterator[Panel], columns: Columns, forecaster: Forecaster, *, quiet: bool
-) -> Iterator[Panel]:
+def _in_calls(panels: Iterator[Panel], forecaster: Forecaster, *, quiet: bool) -> Iterator[Panel]:
     """Cut panels into parts that give the progress display, or several processes, their work."""
     for number, panel in enumerate(panels):
         if number == 0:
             say(panel.source.describe(), quiet=quiet)
-            _tell_unused(columns, forecaster, quiet=quiet)
+            _tell_unused(panel, forecaster, quiet=quiet)
         if len(panel) <= SERIES_PER_CALL:
             yield panel
             continue
