@@ -4,8 +4,10 @@ import copy
 
 import pytest
 import torch
+from contract_networks import READ, batch, random_network, random_values
 from torch.nn import functional
 
+from tcn.config import TCNConfig
 from tcn.layers import GatedStack, ResidualBlock, Stack, dilation_cycles
 from tcn.training import LoopSettings, Task, train
 
@@ -14,6 +16,10 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 
+CONFIG = TCNConfig(
+    horizon=5, context_length=64, channels=8, hidden_channels=12, head_channels=16, dilations=(1, 2)
+)
+ORIGINS = torch.tensor([-(-READ // CONFIG.patch_length) - 1])
 STACKS = {
     "residual": lambda: Stack(lambda d: ResidualBlock(8, 8, 3, d), dilation_cycles(5)),
     "gated": lambda: GatedStack(8, skip_channels=8, dilations=dilation_cycles(5)),
@@ -51,3 +57,15 @@ def test_a_seed_decides_a_run_on_a_gpu(tmp_path):
         losses.append([entry["loss"] for entry in done.history])
     assert losses[0][1] < losses[0][0]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_forecasting_network_gives_on_a_gpu_what_it_gives_on_the_processor():
+    network = random_network(CONFIG).eval()
+    inputs, _ = batch(CONFIG, random_values(), READ, ORIGINS)
+    with torch.inference_mode():
+        expected = network(inputs)
+        references, drafts, steps = (each.cuda() for each in inputs.step[:3])
+        step = inputs.step._replace(references=references, drafts=drafts, steps=steps)
+        moved = inputs._replace(features=inputs.features.cuda(), step=step)
+        found = copy.deepcopy(network).cuda()(moved)
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-4, atol=1e-4)
