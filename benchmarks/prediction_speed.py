@@ -5,8 +5,10 @@
 Series of 500 hourly points, horizon 24, one series and 1,000, on one thread unless said. What a
 user has in hand is a long pandas frame, and what comes back is one: conversions count. Each
 contestant has 6 levels of 32 channels and a context of 168, and was trained for a moment; accuracy
-is no matter here. Ours answers three quantiles too, the others points alone. `zero` is the bundled
-model.
+is no matter here. Ours answers three quantiles too, from features of season, level and scale, the
+others points alone. `zero` is the bundled model. `plain` is the equal network: darts' blocks, twice
+the convolutions of neuralforecast, made of `tcn.layers`, that reads standardised values and answers
+points; the second one multiplies in half precision.
 
 Needs darts==0.41.0 and neuralforecast==3.2.2; one that is not there is left out.
 """
@@ -17,7 +19,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 
 import tcn
 from benchmarks import plain_networks as nets
@@ -31,6 +35,8 @@ from benchmarks.side_by_side import (
     threads,
     write_result,
 )
+from tcn.models.precision import autocast
+from tcn.series.batches import windows_ending_at
 
 POINTS = 500
 LEVELS = (0.1, 0.5, 0.9)
@@ -66,7 +72,8 @@ def main() -> None:
                 print_table(f"{n_series} series, {options.threads} thread(s)", found, "ours")
         report = {"gemm_gflops_float32": gemm_peak(), "tables": tables}
         print(processor())
-        print(write_result("prediction_speed", report, packages=("darts", "neuralforecast")))
+        name = "prediction_speed" + ("" if options.threads == 1 else f"_{options.threads}_threads")
+        print(write_result(name, report, packages=("darts", "neuralforecast")))
 
 
 def frame_from_csv(n_series: int) -> Any:
@@ -88,7 +95,12 @@ def _contestants() -> dict[str, Forecasting]:
 
         return call
 
-    calls = {"ours": by(trained), "zero": by(tcn.load("zero"))}
+    calls = {
+        "ours": by(trained),
+        "zero": by(tcn.load("zero")),
+        "plain": lambda frame: _plain_forecast(frame, torch.float32),
+        "plain, bfloat16": lambda frame: _plain_forecast(frame, torch.bfloat16),
+    }
     if find_spec("darts"):
         model = nets.darts_model(0.0, max_steps=2)
         model.fit(nets.darts_series(frame))
@@ -105,6 +117,24 @@ def _contestants() -> dict[str, Forecasting]:
     return calls
 
 
+PLAIN = nets.OnDemandTCN().eval()
+
+
+def _plain_forecast(frame: Any, dtype: torch.dtype) -> Any:
+    """Forecast by layers alone: windows standardised, the network, back to units, a frame."""
+    panel = tcn.Panel.from_frame(frame)
+    lengths = panel.lengths
+    values = windows_ending_at(panel, np.arange(len(panel)), lengths, nets.CONTEXT)
+    centre, spread = values.mean(axis=1, keepdims=True), values.std(axis=1, keepdims=True)
+    scaled = torch.from_numpy(((values - centre) / spread).astype(np.float32))[:, None]
+    with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
+        answers = torch.cat([PLAIN(batch) for batch in scaled.split(256)]).double().numpy()
+    mean = answers * spread + centre
+    times = panel.future_times(nets.HORIZON)
+    nothing = np.empty((*mean.shape, 0))
+    return tcn.Forecast(panel.ids, times, mean, nothing, (), panel.freq).to_frame()
+
+
 def _require_answers(calls: dict[str, Forecasting], frame: Any, n_series: int) -> None:
     for name, call in calls.items():
         answer = call(frame)
@@ -118,12 +148,15 @@ def _calls(calls: dict[str, Forecasting], frame: Any) -> dict[str, Callable[[], 
 
 
 def _table(found: dict[str, Times]) -> dict[str, Any]:
-    peers = [name for name in found if name not in ("ours", "zero")]
-    ratios = {
-        peer: {"wall": ratio(found, peer, "ours"), "cpu": ratio(found, peer, "ours", "cpu_ms")}
-        for peer in peers
+    peers = [name for name in found if name in ("darts", "neuralforecast")]
+    faster = {
+        f"{own}_is_faster_by": {
+            peer: {"wall": ratio(found, peer, own), "cpu": ratio(found, peer, own, "cpu_ms")}
+            for peer in peers
+        }
+        for own in ("ours", "plain", "plain, bfloat16")
     }
-    return {"times": found, "ours_is_faster_by": ratios}
+    return {"times": found, **faster}
 
 
 if __name__ == "__main__":
