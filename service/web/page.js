@@ -93,7 +93,8 @@ const quantileLevels = () => [...new Set([...levels().flatMap((level) => [low(le
 // Results
 
 const gap = (count) => Array(count).fill(null);
-const window_ = (one, horizon) => Math.max(0, one.y.length - Math.max(horizon * 6, 120));
+const window_ = (one, horizon) => Math.max(0, one.y.length - Math.max(horizon * 6, 300));
+const shownOf = (one, skip) => (skip ? ` The chart shows the last ${(one.y.length - skip).toLocaleString("en")} of ${one.y.length.toLocaleString("en")} values.` : "");
 
 async function forecast() {
   await ready();
@@ -118,7 +119,7 @@ async function forecast() {
   table(`Forecast of ${one.id}`, columns, rows);
   $("measures").replaceChildren();
   const end = first.mean.length - 1;
-  $("summary").textContent = `${one.id}: after ${format(past.y[last])}, the median is ${format(first.quantiles["0.5"][0])} next and ${format(first.quantiles["0.5"][end])} at ${first.ds[end]}.`;
+  $("summary").textContent = `${one.id}: after ${format(past.y[last])}, the median is ${format(first.quantiles["0.5"][0])} next and ${format(first.quantiles["0.5"][end])} at ${first.ds[end]}.${shownOf(one, skip)}`;
 }
 
 async function backtest() {
@@ -150,7 +151,7 @@ async function backtest() {
     .map(([method, found]) => [names[method] || method, found.mase, found.mae, found.rmse, found.smape === null ? null : found.smape * 100, found.coverage === null ? null : found.coverage * 100]);
   $("measures").replaceChildren(tableOf("Beside the baselines, over three windows; lower is better", ["Method", "MASE", "MAE", "RMSE", "sMAPE %", inside], rows));
   table(`Backtest of ${one.id}`, ["Time", "Value", "Median"], answer.forecasts.flatMap((part) => part.ds.map((stamp, step) => [stamp, part.y[step], part.quantiles["0.5"][step]])));
-  $("summary").textContent = `${rows[0][0]} is best by mean absolute error: ${format(rows[0][2])}.`;
+  $("summary").textContent = `${rows[0][0]} is best by mean absolute error: ${format(rows[0][2])}.${shownOf(one, skip)}`;
 }
 
 async function anomalies() {
@@ -251,6 +252,7 @@ function onJob(event, job) {
 // Wiring
 
 function readFile(file) {
+  $("example").value = "";
   if (file.size > 30 * 2 ** 20) throw new Refused(0, "The file is larger than 30 MiB. Use the API or the command line for it.");
   return file.text().then(load);
 }
@@ -261,6 +263,7 @@ $("anomalies").addEventListener("click", (event) => attempt(event.target, anomal
 $("train").addEventListener("click", (event) => attempt(event.target, train));
 $("cancel").addEventListener("click", (event) => attempt(event.target, () => call("POST", `v1/jobs/${state.jobId}/cancel`)));
 $("download").addEventListener("click", download);
+$("text").addEventListener("input", () => { $("example").value = ""; $("source").textContent = ""; });
 $("series").addEventListener("change", () => attempt(null, forecast));
 $("file").addEventListener("change", (event) => { const [file] = event.target.files; if (file) attempt(null, () => readFile(file)); event.target.value = ""; });
 $("example").addEventListener("change", (event) => {

@@ -82,6 +82,7 @@ def shown(page, count: int) -> None:
 
 
 def test_pasted_numbers_are_forecast_by_keyboard_alone(page):
+    assert page.locator("#download").is_hidden()
     page.focus("#text")
     page.keyboard.insert_text("1, 2, 3, 4, 5, 6, 7, 8")
     page.keyboard.press("Tab")
