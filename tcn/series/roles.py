@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -118,10 +119,10 @@ class Chooser:
     def _refuse_clock_apart(self, time_col: str) -> None:
         """Refuse days that come more than once, where another column has the time of day."""
         apart = [n for n in self._free if n.strip().lower() in _CLOCKS and n != time_col]
-        if not apart or self.table.n_rows == 0 or self._n_distinct(time_col) == self.table.n_rows:
+        if not apart or self.table.n_rows == 0 or self._is_unique(time_col):
             return
-        cell = str(self.table.arrow.column(self.table.place[time_col])[0].as_py())
-        clock = str(self.table.arrow.column(self.table.place[apart[0]])[0].as_py())
+        cell = str(self._cells(time_col)[0].as_py())
+        clock = str(self._cells(apart[0])[0].as_py())
         if ":" not in cell and re.fullmatch(r"\d{1,2}(:\d{2}){0,2}(\.0*)?", clock):
             raise DataError(
                 f"The time is split over the columns {listed((time_col, apart[0]))}. Make one "
@@ -137,10 +138,10 @@ class Chooser:
         texts = [name for name in left if name not in self._numeric and not self._is_empty(name)]
         if not texts or (self.target_col is None and not self._numeric):
             return None
-        if time_col is not None and self._n_distinct(time_col) == self.table.n_rows:
+        if time_col is not None and self._is_unique(time_col):
             return None  # every time comes once: one series, whatever the texts say
         if len(texts) == 1:
-            return texts[0] if self._n_distinct(texts[0]) < self.table.n_rows else None
+            return None if self._is_unique(texts[0]) else texts[0]
         raise DataError(
             f"Several columns could name the series: {listed(tuple(texts))}. "
             f"Pass id_col= with one or several of them, or leave out those that do not."
@@ -209,7 +210,7 @@ class Chooser:
         is_named = name.strip().lower().replace(" ", "_") in ID_NAMES
         if not is_named or name not in self._numeric or time_col is None:
             return False
-        return self._n_distinct(name) == self.table.n_rows and self._n_distinct(time_col) > 1
+        return self._is_unique(name) and len(self._cells(time_col).unique()) > 1
 
     def _is_empty(self, name: str) -> bool:
         head = self._head(name)
@@ -218,8 +219,14 @@ class Chooser:
         parsed = self.table.parse(name)
         return not parsed.is_bad.any() and bool(np.isnan(parsed.values).all())
 
-    def _n_distinct(self, name: str) -> int:
-        return len(self.table.arrow.column(self.table.place[name]).unique())
+    def _is_unique(self, name: str) -> bool:
+        """Whether no cell comes twice; the first rows tell of most columns."""
+        cells = self._cells(name)
+        head = cells.slice(0, HEAD)
+        return len(head.unique()) == len(head) and len(cells.unique()) == len(cells)
+
+    def _cells(self, name: str) -> Any:
+        return self.table.arrow.column(self.table.place[name])
 
 
 def _first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
