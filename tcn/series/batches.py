@@ -25,6 +25,8 @@ def windows_ending_at(panel: Panel, rows: Index, ends: Index, length: int) -> Ar
 
     Positions before a series' start are NaN, and so are those past its end.
     """
+    if len(rows) == 1:
+        return _window_ending_at(panel[int(rows[0])], int(ends[0]), length)[None]
     position = ends[:, None] - length + np.arange(length)
     begin = panel.offsets[rows][:, None]
     size = panel.offsets[rows + 1][:, None] - begin
@@ -35,6 +37,14 @@ def windows_ending_at(panel: Panel, rows: Index, ends: Index, length: int) -> Ar
     return np.where(inside, panel.values[flat], np.nan)
 
 
+def _window_ending_at(series: Array, end: int, length: int) -> Array:
+    first, last = max(end - length, 0), min(end, len(series))
+    window = np.full(length, np.nan)
+    if last > first:
+        window[first - end + length : last - end + length] = series[first:last]
+    return window
+
+
 def batches_by_length(
     lengths: Index, groups: Index, batch_size: int, longest: int
 ) -> Iterator[tuple[Index, int]]:
@@ -42,6 +52,9 @@ def batches_by_length(
 
     lengths: (S,) points of each series. groups: (S,) rows of different groups never share a batch.
     """
+    if len(lengths) == 1:
+        yield np.zeros(1, np.int64), min(max(int(lengths[0]), 1), longest)
+        return
     needed = np.clip(lengths, 1, longest)
     order = np.lexsort((needed, groups))
     edges = np.flatnonzero(np.diff(groups[order])) + 1

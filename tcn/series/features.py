@@ -51,8 +51,11 @@ def features_and_scaling(
     stop = length if stop is None else stop
     now = history.table[:, :, first + 1 : stop + 1]
     season = history.season[:, None]
-    width, scale_width = level_window(season), scale_window(season)
     lags = _lags(season) if history.cycle is None else _shared_lags(history.cycle)
+    if isinstance(lags, tuple):
+        width, scale_width = lags[0], lags[3]
+    else:
+        width, scale_width = lags[:, :1], lags[:, 3:4]
     levels = _levels(history, now, _chosen(lags, slice(0, 3)), first, stop)
     before = behind(history, SPREAD_ROWS, _chosen(lags, slice(3, 4)), first, stop)[:, :, 0]
     loc, scale, level, change, mean = recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before)
@@ -99,7 +102,7 @@ def features_and_scaling(
     table[:, 15] = (log_many - log_season) / 3.0
     table[:, 16] = log_season / 3.0
     table[:, 17] = seasonal
-    table[:, 18] = (seen - before[:, 1]) / space.minimum(age, scale_width)
+    table[:, 18] = (seen - before[:, 1]) / space.at_most(age, scale_width)
     table[:, 19] = now[:, Row.ZEROS] / many
     table[:, 20] = has_past[:, -1]
     table *= (seen > 0.0)[:, None]

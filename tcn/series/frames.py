@@ -239,7 +239,9 @@ def build_frame(
     if kind == "pandas" and tz is None and is_numeric:
         import pandas as pd
 
-        return pd.DataFrame({"unique_id": ids.astype(object)[owner], "ds": times, **columns})
+        own = {name: np.array(column) for name, column in {"ds": times, **columns}.items()}
+        named = {"unique_id": ids.astype(object)[owner], **own}
+        return pd.DataFrame(named, index=pd.RangeIndex(len(owner)), copy=False)
     encoded = pa.DictionaryArray.from_arrays(
         pa.array(owner.astype(np.int32)), pa.array(ids.tolist(), pa.large_string())
     )
