@@ -49,6 +49,7 @@ def _rows() -> Iterator[Row]:
         "training_speed_1_thread": _training,
         "time_to_accuracy": _accuracy,
         "prediction_speed": _prediction,
+        "prediction_speed_2_threads": _prediction,
         "start_up": _start_up,
         "memory": _memory,
         "streaming": _named,
@@ -83,9 +84,16 @@ def _accuracy(report: dict[str, Any]) -> Found:
 
 
 def _prediction(report: dict[str, Any]) -> Found:
+    networks = {
+        "ours": "",
+        "plain": ", equal network",
+        "plain, bfloat16": ", equal network in bfloat16",
+    }
     for size, table in report["tables"].items():
-        for peer, ratios in table["ours_is_faster_by"].items():
-            yield f"forecast, frame to frame, {size}", peer, ratios["wall"], ratios["cpu"]
+        for own, name in networks.items():
+            for peer, ratios in table[f"{own}_is_faster_by"].items():
+                work = f"forecast, frame to frame, {size}{name}"
+                yield work, peer, ratios["wall"], ratios["cpu"]
 
 
 def _start_up(report: dict[str, Any]) -> Found:
