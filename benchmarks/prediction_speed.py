@@ -16,6 +16,7 @@ Needs darts==0.41.0 and neuralforecast==3.2.2; one that is not there is left out
 import argparse
 import io
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -98,8 +99,8 @@ def _contestants() -> dict[str, Forecasting]:
     calls = {
         "ours": by(trained),
         "zero": by(tcn.load("zero")),
-        "plain": lambda frame: _plain_forecast(frame, torch.float32),
-        "plain, bfloat16": lambda frame: _plain_forecast(frame, torch.bfloat16),
+        "plain": partial(_plain_forecast, dtype=torch.float32),
+        "plain, bfloat16": partial(_plain_forecast, dtype=torch.bfloat16),
     }
     if find_spec("darts"):
         model = nets.darts_model(0.0, max_steps=2)
@@ -144,7 +145,7 @@ def _require_answers(calls: dict[str, Forecasting], frame: Any, n_series: int) -
 
 
 def _calls(calls: dict[str, Forecasting], frame: Any) -> dict[str, Callable[[], object]]:
-    return {name: lambda call=call: call(frame) for name, call in calls.items()}
+    return {name: partial(call, frame) for name, call in calls.items()}
 
 
 def _table(found: dict[str, Times]) -> dict[str, Any]:
