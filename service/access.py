@@ -118,13 +118,14 @@ class Access:
         self.keys = keys
         self.rates = rates
         self.is_required = is_required
+        self.is_open = not is_required and rates is None
         self._cache: OrderedDict[str, tuple[float, KeyRow | None]] = OrderedDict()
 
     async def admit(self, request: Request, scope: Scope) -> Principal:
         """Return who sends the request. Raises `Problem` 401, 403 or 429."""
         if scope == "open":
             return Principal("", "open")
-        if not self.is_required and self.rates is None:
+        if self.is_open:
             return EVERYONE
         address = request.client.host if request.client else ""
         if not self.is_required:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -387,7 +388,7 @@ def to_panel(series: Sequence[SeriesInput], ids: Sequence[str] | None = None) ->
     lengths = np.fromiter((len(item.y) for item in series), np.int64, len(series))
     first = series[0]
     return Panel(
-        ids=np.array(range(len(series)) if ids is None else ids).astype(np.str_),
+        ids=_places(len(series)) if ids is None else np.array(ids).astype(np.str_),
         values=np.concatenate([item.y for item in series]),
         offsets=_offsets(lengths),
         starts=_starts(series),
@@ -397,6 +398,13 @@ def to_panel(series: Sequence[SeriesInput], ids: Sequence[str] | None = None) ->
         future_covariates=_over_time([item.future_covariates for item in series]),
         static_covariates=_static([item.static_covariates for item in series]),
     )
+
+
+@lru_cache(maxsize=512)
+def _places(count: int) -> NDArray[np.str_]:
+    places = np.arange(count).astype(np.str_)
+    places.flags.writeable = False  # all batches of this size share it
+    return places
 
 
 def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -55,7 +55,11 @@ class GatedApp(FastAPI):
                 await super().__call__(scope, receive, exchange.send)
             else:
                 scope["app"], scope["route"] = self, route
-                await exchange.answer(await _call(route, Request(scope, receive)))
+                try:
+                    response = await route.admitted(Request(scope, receive))
+                except Problem as problem:
+                    response = problem_response(problem, exchange.request_id)
+                await exchange.answer(response)
         except Exception as error:
             logger.error(
                 "request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=True
@@ -65,13 +69,6 @@ class GatedApp(FastAPI):
         finally:
             self.metrics.in_flight.dec()
             exchange.end(self.metrics)
-
-
-async def _call(route: RawRoute, request: Request) -> Response:
-    try:
-        return await route.admitted(request)
-    except Problem as problem:
-        return problem_response(problem, request.scope["request_id"])
 
 
 class _Exchange:

@@ -156,11 +156,8 @@ class Answer:
         if has_left or not cycle.keep_alive or cycle.flow.write_paused:
             return False
         cycle.response_started = cycle.response_complete = True
-        parts = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", body)
-        self._transport.write(b"".join(parts))
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
+        self._transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         cycle.message_event.set()
         cycle.on_response()
         return True
