@@ -158,6 +158,7 @@ def start_server(folder: Path, module: str = "service.testing", **settings: Any)
             break
         process_wait(process)
     process.kill()
+    process.wait()
     raise AssertionError(f"The server did not start: {log.read_text()}")
 
 
