@@ -396,3 +396,18 @@ def test_several_columns_may_name_the_series():
     assert panel.static_covariates.values.tolist() == [[2.0], [2.0]]
     with pytest.raises(DataError, match=r"^Columns missing for id_col=: \['shop'\]; found"):
         Panel.from_frame(frame, id_col=["shop", "unique_id"])
+
+
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_what_is_read_and_written_shares_no_memory_with_the_frame(freq):
+    times = pd.date_range("2024-01-01", periods=10, freq=freq)
+    frame = pd.DataFrame({"unique_id": "a", "ds": times, "y": np.arange(10.0)})
+    panel = Panel.from_frame(frame)
+    frame.loc[3, "y"] = -1.0
+    assert panel.freq == freq
+    assert panel[0].tolist() == list(range(10))
+    written = panel.to_frame("pandas")
+    written.loc[:, "y"] = 7.0
+    written.loc[:, "ds"] = pd.Timestamp("2030-01-01")
+    assert panel[0].tolist() == list(range(10))
+    assert panel.times()[0] == np.datetime64("2024-01-01")
