@@ -3,10 +3,10 @@
     python -m benchmarks.short_data [--data FOLDER] [--seeds 0 1 2] [--out FILE]
 
 M3 yearly (14 to 41 points a series before the last 6), M3 quarterly (16 to 64 before the last 8),
-tourism quarterly (22 to 122) and M1 quarterly (10 to 106), each trained on by `tcn.fit` with default settings, from `zero` and from
-random weights, and forecast by `zero` as it is. Figures relative to seasonal naive, the median over
-seeds. The default start weighs the trained weights against `zero`'s on points held back, so it may
-keep `zero`.
+tourism quarterly (22 to 122) and M1 quarterly (10 to 106), each trained on by `tcn.fit` with
+default settings, from `zero` and from random weights, and forecast by `zero` as it is. Figures
+relative to seasonal naive, the median over seeds. The default start weighs the trained weights
+against `zero`'s on points held back, so it may keep `zero`.
 """
 
 import argparse
