@@ -262,11 +262,13 @@ def table_lines() -> list[str]:
         runs = {network: found[network] for network in ("tcn", "lstm") if network in found}
         if not runs:
             continue
-        cells = [f"`{name}`", task.measure]
+        is_share = _is_share(name)
+        cells = [f"`{name}`", "share of right answers" if is_share else task.measure]
         for network in ("tcn", "lstm"):
             figure = task.published[network]
             cells += [_figure(runs[network]) if network in runs else "not run", f"{figure:g}"]
-        cells.append("" if task.chance is None else f"{task.chance:.4f}")
+        guessing = 1 / task.n_outputs if is_share else task.chance
+        cells.append("" if guessing is None else f"{guessing:.4f}")
         for key, form in (("parameters", ","), ("cpu_minutes", ".1f")):
             cells.append(" / ".join(format(run[key], form) for run in runs.values()))
         lines.append(f"| {' | '.join(cells)} |")
@@ -277,8 +279,13 @@ def _figure(run: dict[str, Any]) -> str:
     """The score of a run: the share of right answers for digits, else the loss."""
     if run["test_loss"] < 0.001:
         return f"{run['test_loss']:.1e}"
-    is_share = run["command"].split()[3].endswith(("mnist", "mnist-steps"))
+    is_share = _is_share(run["command"].split()[3])
     return f"{run['test_accuracy' if is_share else 'test_loss']:.4f}"
+
+
+def _is_share(task: str) -> bool:
+    """Whether a task is known by its share of right answers, as digits are."""
+    return task in ("mnist-steps", "permuted-mnist")
 
 
 def _arguments() -> argparse.Namespace:
