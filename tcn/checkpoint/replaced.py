@@ -8,7 +8,7 @@ from tcn.errors import CheckpointError
 
 Loaded = TypeVar("Loaded")
 
-_ATTEMPTS = 5
+_ATTEMPTS = 40
 
 
 def load_stable(path: Path, load: Callable[[Path], Loaded]) -> Loaded:

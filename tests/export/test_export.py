@@ -27,6 +27,8 @@ from tcn.models.inputs import NetworkInputs
 from tcn.series.references import StepInputs
 from tcn.series.scaling import LocScale
 
+pytestmark = pytest.mark.timeout(240)  # the first export of a process loads its compilers
+
 SMALL = {
     "horizon": 5,
     "context_length": 30,
