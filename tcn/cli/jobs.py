@@ -36,12 +36,19 @@ def in_order(
     try:
         yield from _through(pool, panels, jobs * WAITING_PER_JOB)
     except BrokenProcessPool:
+        _end_all()
         raise TcnError(
             f"One of the {jobs} processes was ended from outside, most likely for lack of memory. "
             "Use fewer --jobs or a smaller --batch-size."
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_all() -> None:
+    """End what a broken pool started too late to end itself; its shutdown would wait for ever."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _through(
