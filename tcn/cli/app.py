@@ -178,7 +178,10 @@ def backtest(
     columns: Columns,
     data: options.Data,
     horizon: options.Horizon,
-    model: options.Model = "zero",
+    model: Annotated[
+        str,
+        Option("--model", help="Bundled name or directory, or several: zero,models/mine."),
+    ] = "zero",
     windows: Annotated[
         int,
         Option(
@@ -211,14 +214,14 @@ def backtest(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure a model on the past of a file, beside simple baselines."""
+    """Measure models on the past of a file, beside simple baselines."""
     from tcn.cli.backtest import run
 
     run(
         data,
         columns,
         horizon=horizon,
-        model=model,
+        models=options.names(model) or (model,),
         n_windows=windows,
         step_size=step_size,
         baselines=options.names(baselines),

@@ -1,7 +1,8 @@
-"""`tcn backtest`: a model beside the baselines, over windows of the past."""
+"""`tcn backtest`: models beside the baselines, over windows of the past."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import tcn
 from tcn.cli.columns import Columns
@@ -15,7 +16,7 @@ def run(
     columns: Columns,
     *,
     horizon: int,
-    model: str,
+    models: tuple[str, ...],
     n_windows: int,
     step_size: int | None,
     baselines: tuple[str, ...],
@@ -23,15 +24,15 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure `model` on the last windows of every series of `data`."""
+    """Measure the models on the last windows of every series of `data`."""
     require_file(data)
     require_known_suffix(out)
-    forecaster = tcn.load(model)
+    forecasters = {model: tcn.load(model).predict for model in models}
     panel = read_panel(data, columns)
     say(panel.source.describe(), quiet=quiet)
     with progress("Backtest", n_windows, quiet=quiet) as advance:
         result = tcn.backtest(
-            forecaster.predict,
+            forecasters if len(forecasters) > 1 else forecasters[models[0]],
             panel,
             horizon,
             n_windows=n_windows,
@@ -40,7 +41,7 @@ def run(
             progress=lambda _done, _total: advance(1),
         )
     if out is not None:
-        frame = result.to_frame("pandas")
+        frame = _forecasts(result)
         with whole_file(out) as temporary:
             if out.suffix.lower() == ".parquet":
                 frame.to_parquet(temporary, index=False)
@@ -48,6 +49,20 @@ def run(
                 frame.to_csv(temporary, index=False)
         say(f"Forecasts: {out}", quiet=quiet)
     if as_json:
-        write_json({"model": model, **result.to_dict()})
+        write_json({"model": ",".join(models), **result.to_dict()})
     else:
         sys.stdout.write(f"{result.to_text()}\n")
+
+
+def _forecasts(result: tcn.evaluation.BacktestResult) -> Any:
+    """Every forecast as a pandas frame; several models one below the other, with their names."""
+    import pandas as pd
+
+    names = list(result.windows[0].forecasts)
+    frames = [result.to_frame("pandas", method=name) for name in names]
+    if len(frames) == 1:
+        return frames[0]
+    return pd.concat(
+        [frame.assign(model=name) for name, frame in zip(names, frames, strict=True)],
+        ignore_index=True,
+    )

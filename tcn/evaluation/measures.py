@@ -11,6 +11,7 @@ from tcn.evaluation import metrics
 from tcn.series import Forecast
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Weighted:
 def measure(forecast: Forecast, actual: Array, scale: Array) -> Weighted:
     """Judge a forecast by what came, (N, H), NaN where unknown. scale: seasonal errors (N,)."""
     levels = forecast.quantile_levels
-    median = forecast.quantile(0.5) if 0.5 in levels else forecast.mean
+    median = _median(forecast)
     mse = metrics.mse(actual=actual, mean=forecast.mean)
     seen = ~np.isnan(actual)
     return Weighted(
@@ -81,6 +82,41 @@ def pooled(parts: Sequence[Weighted]) -> Measures:
     return Measures(**(values | {"rmse": math.sqrt(values["mse"])}))
 
 
+def measures_by_series(
+    forecast: Forecast, actual: Array, scale: Array, owner: Index, n_series: int
+) -> dict[str, Array]:
+    """The measures of each series, (n_series,) by name; NaN where there is nothing to go by.
+
+    A series may have several rows: `forecast`, `actual` (R, H) and `scale` (R,) have R in all, and
+    row r is of the series `owner[r]`.
+    """
+    levels, quantiles = forecast.quantile_levels, forecast.quantiles
+    loss = metrics.quantile_loss(actual=actual, quantiles=quantiles, quantile_levels=levels)
+    median = _median(forecast)
+    seen = ~np.isnan(actual)
+
+    def total(values: Array) -> Array:
+        rows: Array = np.where(seen, values, 0.0).sum(axis=1)
+        return np.bincount(owner, rows, n_series).astype(np.float64, copy=False)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points = total(np.ones_like(actual))
+        error = np.abs(actual - median)
+        scaled = np.where(seen, error, 0.0).sum(axis=1) / seen.sum(axis=1) / scale
+        has_scale = ~np.isnan(scaled)
+        n_scaled = np.bincount(owner[has_scale], minlength=n_series)
+        mse = total(np.square(actual - forecast.mean)) / points
+        return {
+            "mase": np.bincount(owner[has_scale], scaled[has_scale], n_series) / n_scaled,
+            "wql": total(loss) / total(np.abs(actual)),
+            "smape": total(metrics.symmetric_error(actual=actual, mean=median)) / points,
+            "mae": total(error) / points,
+            "mse": mse,
+            "rmse": np.sqrt(mse),
+            "coverage": total(_inside(forecast, actual)) / points,
+        }
+
+
 def central_interval(levels: Sequence[float]) -> tuple[float, float] | None:
     """The widest pair of levels (p, 1 - p) with p at least 0.1; None where there is none."""
     low = [
@@ -89,12 +125,22 @@ def central_interval(levels: Sequence[float]) -> tuple[float, float] | None:
     return (min(low), 1.0 - min(low)) if low else None
 
 
+def _median(forecast: Forecast) -> Array:
+    return forecast.quantile(0.5) if 0.5 in forecast.quantile_levels else forecast.mean
+
+
 def _coverage(forecast: Forecast, actual: Array) -> float:
+    seen = ~np.isnan(actual)
+    return float(_inside(forecast, actual)[seen].mean()) if seen.any() else math.nan
+
+
+def _inside(forecast: Forecast, actual: Array) -> Array:
+    """1 where the central interval holds the point, else 0; NaN without such an interval."""
     interval = central_interval(forecast.quantile_levels)
     if interval is None:
-        return math.nan
+        return np.full(actual.shape, np.nan)
     lower, upper = (forecast.quantile(level) for level in interval)
-    return metrics.coverage(actual=actual, lower=lower, upper=upper)
+    return ((lower <= actual) & (actual <= upper)).astype(np.float64)
 
 
 def _average(values: Sequence[float], weights: Sequence[float]) -> float:

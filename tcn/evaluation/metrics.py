@@ -36,13 +36,15 @@ def rmse(*, actual: Array, mean: Array) -> float:
 
 
 def smape(*, actual: Array, mean: Array) -> float:
-    """Symmetric absolute percentage error, from 0 to 2 (0.13 is 13 % in the M competitions).
+    """Symmetric absolute percentage error, from 0 to 2 (0.13 is 13 % in the M competitions)."""
+    return _mean(symmetric_error(actual=actual, mean=mean), actual)
 
-    A point where both are zero counts as no error.
-    """
+
+def symmetric_error(*, actual: Array, mean: Array) -> Array:
+    """2 |y - f| / (|y| + |f|) at every point, (N, H); 0 where both are zero."""
     error = 2.0 * np.abs(_error(actual, mean))
     size = np.abs(actual) + np.abs(mean)
-    return _mean(error / np.where(size == 0, 1.0, size), actual)
+    return error / np.where(size == 0, 1.0, size)
 
 
 def seasonal_error(history: Panel, season_length: int | ArrayLike) -> Array:

@@ -196,6 +196,72 @@ def test_the_text_names_every_method_best_first():
     assert {line.split()[0] for line in lines[2:]} == {"seasonal_naive", "naive", "drift"}
 
 
+def test_several_forecasters_stand_beside_each_other_each_as_if_alone():
+    panel = panel_of(season_length=4)
+    both = {"oracle": oracle(panel), "line": baselines.drift}
+    result = backtest(both, panel, horizon=5, n_windows=2)
+    assert list(result.measures) == ["oracle", "line", "seasonal_naive", "naive", "drift"]
+    assert result.measures["line"] == result.measures["drift"]
+    assert result.relative() == result.relative("oracle")
+    alone = backtest(baselines.drift, panel, horizon=5, n_windows=2)
+    assert result.to_frame(method="line").equals(alone.to_frame())
+    assert result.to_frame().equals(result.to_frame(method="oracle"))
+    with pytest.raises(DataError, match=r"^There is no method 'naive' here; use one of oracle, "):
+        result.to_frame(method="naive")
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        ({}, r"^No forecaster is given\."),
+        ({"mine": 3}, r"got a int\. Pass forecaster\.predict, .* or several by name"),
+        ({"drift": baselines.drift}, r"^'drift' is also a baseline\. Rename it"),
+    ],
+)
+def test_forecasters_that_cannot_be_called_or_told_apart_are_refused(predict, message):
+    with pytest.raises(ConfigError, match=message):
+        backtest(predict, panel_of(), horizon=2)
+
+
+def test_the_measures_of_a_series_are_those_of_a_backtest_of_it_alone():
+    random = np.random.default_rng(3)
+    arrays = [random.normal(size=n).cumsum() for n in (40, 12, 33)]
+    arrays[2][-3] = NAN
+    panel = Panel.from_arrays(arrays, ids=["b", "short", "a"], season_length=3)
+    result = backtest(baselines.drift, panel, horizon=5, n_windows=3)
+    frame = result.by_series("pandas").set_index("unique_id")
+    assert set(frame.index) == set(panel.ids)
+    for name in panel.ids.tolist():
+        alone = backtest(baselines.drift, panel.take([name]), horizon=5, n_windows=3)
+        expected = alone.measures["forecaster"].to_dict()
+        assert frame.loc[name].to_dict() == pytest.approx(expected), name
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_a_series_that_never_changes_has_no_mase_but_other_measures(kind):
+    pytest.importorskip(kind)
+    panel = Panel.from_arrays([np.ones(30), np.arange(30.0)], ids=["flat", "line"])
+    result = backtest(baselines.naive, panel, horizon=2, quantile_levels=(0.5,))
+    frame = result.by_series(kind)
+    columns = frame.to_pydict() if kind == "pyarrow" else frame.to_dict(*LISTS[kind])
+    columns = {name: list(column) for name, column in columns.items()}
+    assert columns["unique_id"] == ["flat", "line"]
+    assert np.isnan(columns["mase"][0])
+    assert columns["mase"][1] == pytest.approx(1.5)
+    assert columns["mae"] == pytest.approx([0.0, 1.5])
+    assert np.isnan(columns["coverage"]).all()
+
+
+LISTS = {"pandas": ["list"], "polars": []}
+
+
+def test_a_result_is_printed_as_its_table_and_shown_in_a_line():
+    result = backtest(baselines.naive, panel_of(), horizon=2, n_windows=2)
+    assert str(result) == result.to_text()
+    methods = "forecaster, seasonal_naive, naive, drift"
+    assert repr(result) == f"BacktestResult(horizon=2, 2 windows: {methods})"
+
+
 def test_progress_counts_windows():
     calls = []
     backtest(
@@ -247,5 +313,5 @@ def test_the_interval_measured_is_the_widest_up_to_eighty_percent():
 
 
 def test_a_forecaster_in_place_of_its_function_is_told_which_to_pass():
-    with pytest.raises(ConfigError, match=r"got a Forecaster\. Pass forecaster\.predict, or a"):
+    with pytest.raises(ConfigError, match=r"got a Forecaster\. Pass forecaster\.predict, a base"):
         backtest(Forecaster(None, None), Panel.from_arrays([np.arange(9.0)]), horizon=2)

@@ -144,8 +144,19 @@ def test_backtest_prints_a_table_beside_the_baselines(run, calls, sales, tmp_pat
     forecasts = tmp_path / "windows.csv"
     code, stdout, _ = run("backtest", sales, "--horizon", 4, "--windows", 2, "--out", forecasts)
     assert code == 0
-    assert [word in stdout for word in ("MASE", "forecaster", "seasonal_naive", "drift")]
+    assert all(word in stdout for word in ("MASE", "forecaster", "seasonal_naive", "drift"))
     assert forecasts.read_text().startswith("unique_id,ds,cutoff,y,mean,")
+
+
+def test_backtest_sets_several_models_beside_each_other(run, calls, sales, tmp_path):
+    out = tmp_path / "windows.csv"
+    models = ("--model", "zero, models/sales", "--windows", 2)
+    code, stdout, _ = run("backtest", sales, "--horizon", 4, *models, "--out", out)
+    assert code == 0
+    assert all(word in stdout for word in ("zero ", "models/sales ", "seasonal_naive "))
+    rows = out.read_text().splitlines()
+    assert rows[0].endswith(",model")
+    assert [row.rsplit(",", 1)[1] for row in rows[1:]] == ["zero"] * 8 + ["models/sales"] * 8
 
 
 def test_backtest_as_json_has_every_method_and_window(run, calls, sales):
