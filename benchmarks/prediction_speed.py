@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 import tcn
 from benchmarks import plain_networks as nets
@@ -37,6 +38,7 @@ from benchmarks.side_by_side import (
     write_result,
 )
 from tcn.models.precision import autocast
+from tcn.models.threads import even_batch_size, side_by_side
 from tcn.series.batches import windows_ending_at
 
 POINTS = 500
@@ -128,8 +130,14 @@ def _plain_forecast(frame: Any, dtype: torch.dtype) -> Any:
     values = windows_ending_at(panel, np.arange(len(panel)), lengths, nets.CONTEXT)
     centre, spread = values.mean(axis=1, keepdims=True), values.std(axis=1, keepdims=True)
     scaled = torch.from_numpy(((values - centre) / spread).astype(np.float32))[:, None]
-    with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
-        answers = torch.cat([PLAIN(batch) for batch in scaled.split(256)]).double().numpy()
+
+    def answer(batch: Tensor) -> Tensor:
+        with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
+            found: Tensor = PLAIN(batch)
+            return found
+
+    batches = scaled.split(even_batch_size(len(scaled), 256))
+    answers = torch.cat(list(side_by_side(answer, batches))).double().numpy()
     mean = answers * spread + centre
     times = panel.future_times(nets.HORIZON)
     nothing = np.empty((*mean.shape, 0))

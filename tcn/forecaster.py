@@ -1,6 +1,6 @@
 """Forecaster: a network and its config, ready to forecast. It never trains."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -23,7 +23,8 @@ from tcn.models.calibration import Calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
-from tcn.series.batches import batches_by_length, windows_ending_at
+from tcn.models.threads import even_batch_size, side_by_side
+from tcn.series.batches import Index, batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import features_and_scaling
 from tcn.series.forecast import Forecast
@@ -92,37 +93,53 @@ class Forecaster:
         spread. "auto" takes it where the processor has it.
         """
         require_panel(panel)
-        steps = _checked_horizon(self.config.horizon if horizon is None else horizon)
-        levels = _checked_levels(quantile_levels)
         require_choice("precision", precision, Precision)
-        dtype = number_format(precision)
-        self.conditions.check(panel, steps)
+        asked = Asked(
+            _checked_horizon(self.config.horizon if horizon is None else horizon),
+            _checked_levels(quantile_levels),
+            _checked_batch_size(batch_size),
+            number_format(precision),
+        )
+        self.conditions.check(panel, asked.horizon)
         if self.conditions.has_any:
             panel = panel.last(self.config.context_length)
-        ages = _ages(panel, self.config.context_length)
-        seasons = self._seasons(panel, ages, season_length)
-        mean = np.empty((len(panel), steps))
-        quantiles = np.empty((len(panel), steps, len(levels)))
+        mean = np.empty((len(panel), asked.horizon))
+        quantiles = np.empty((*mean.shape, len(asked.levels)))
         done = 0
-        patch = self.config.patch_length
-        counts = -(-ages // patch)
-        for rows, n_patches in batches_by_length(counts, counts, batch_size, int(counts.max())):
-            batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
-            with autocast(torch.device("cpu"), dtype):
-                mean[rows], quantiles[rows] = self._predict_batch(batch, steps, levels)
+        for rows, *found in self._answers(panel, asked, season_length):
+            mean[rows], quantiles[rows] = found
             done += len(rows)
             if progress is not None:
                 progress(done, len(panel))
         return Forecast(
             ids=panel.ids,
-            times=panel.future_times(steps),
+            times=panel.future_times(asked.horizon),
             mean=mean,
             quantiles=quantiles,
-            quantile_levels=levels,
+            quantile_levels=asked.levels,
             freq=panel.freq,
             tz=panel.tz,
             frame_kind=panel.frame_kind,
         )
+
+    def _answers(
+        self, panel: Panel, asked: "Asked", season_length: int | None
+    ) -> Iterator[tuple[Index, Array, Array]]:
+        """Rows of the panel with their mean and quantiles, a batch at a time."""
+        ages = _ages(panel, self.config.context_length)
+        seasons = self._seasons(panel, ages, season_length)
+        patch = self.config.patch_length
+
+        def answer(chosen: tuple[Index, int]) -> tuple[Index, Array, Array]:
+            rows, n_patches = chosen
+            batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
+            with autocast(torch.device("cpu"), asked.dtype):
+                return rows, *self._predict_batch(batch, asked.horizon, asked.levels)
+
+        n_patches = -(-ages // patch)
+        size = even_batch_size(len(panel), asked.batch_size)
+        longest = int(n_patches.max())
+        return side_by_side(answer, batches_by_length(n_patches, n_patches, size, longest))
 
     def _seasons(
         self, panel: Panel, ages: NDArray[np.int64], season_length: int | None
@@ -203,6 +220,15 @@ class Forecaster:
             normals = path_normals(N_PATHS, done // block, size)
             paths = np.concatenate([paths, draw_paths(spread, ROLL_LEVELS, *normals)], axis=2)
         return np.concatenate(means, axis=1), np.concatenate(parts, axis=1)
+
+
+class Asked(NamedTuple):
+    """What a caller wants of every series, checked."""
+
+    horizon: int
+    levels: tuple[float, ...]
+    batch_size: int
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,14 +322,23 @@ def _checked_levels(quantile_levels: Sequence[float]) -> tuple[float, ...]:
     return levels
 
 
-def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:
+def _checked_batch_size(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
+    return batch_size
+
+
+def _ages(panel: Panel, context_length: int) -> Index:
     """Points of each series from the first that was observed; DataError where none was."""
     if len(panel) == 0:
         raise DataError("The panel has no series. Give at least one series with one value.")
-    begins = np.maximum(panel.offsets[:-1], panel.offsets[1:] - context_length)
+    ends: Index = panel.offsets[1:]
+    begins: Index = np.maximum(panel.offsets[:-1], ends - context_length)
+    if (begins < ends).all() and not np.isnan(panel.values[begins]).any():
+        return ends - begins
     seen = np.flatnonzero(~np.isnan(panel.values))
-    first = np.append(seen, len(panel.values))[np.searchsorted(seen, begins)]
-    empty = np.flatnonzero(first >= panel.offsets[1:])
+    first: Index = np.append(seen, len(panel.values))[np.searchsorted(seen, begins)]
+    empty = np.flatnonzero(first >= ends)
     if empty.size:
         i = int(empty[0])
         is_full = panel.lengths[i] >= context_length
@@ -312,5 +347,4 @@ def _ages(panel: Panel, context_length: int) -> NDArray[np.int64]:
             f"Series {str(panel.ids[i])!r} has no observed value{where}. "
             "Give at least one number, or leave the series out."
         )
-    ages: NDArray[np.int64] = panel.offsets[1:] - first
-    return ages
+    return ends - first

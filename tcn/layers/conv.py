@@ -140,6 +140,8 @@ class CausalConv1d(StreamLayer[Tensor]):
 
         matrix: (C_out, k C_in), the taps side by side.
         """
+        if self.kernel_size == 1:
+            return lambda rows: product(rows, matrix)
         step, count = self._comb(demand)
         missing = count - self.needs(demand).count
         stride = demand.stride * self.stride // step if demand.count > 1 else 1
@@ -153,14 +155,12 @@ class CausalConv1d(StreamLayer[Tensor]):
             if missing:
                 empty = np.zeros((len(rows), missing, rows.shape[2]), rows.dtype)
                 rows = np.concatenate([empty, rows], axis=1)
-            if self.kernel_size > 1:
-                if len(rows) * demand.count >= LARGEST_PRODUCT:
-                    columns = torch.from_numpy(rows).transpose(1, 2)
-                    convolved = self._convolve(columns, dilation, stride).transpose(1, 2)
-                    array: NDArray[Any] = convolved.numpy()
-                    return array
-                rows = np.concatenate([rows[:, tap] for tap in taps], axis=2)
-            return product(rows, matrix)
+            if len(rows) * demand.count >= LARGEST_PRODUCT:
+                columns = torch.from_numpy(rows).transpose(1, 2)
+                convolved = self._convolve(columns, dilation, stride).transpose(1, 2)
+                array: NDArray[Any] = convolved.numpy()
+                return array
+            return product(np.concatenate([rows[:, tap] for tap in taps], axis=2), matrix)
 
         return run
 

@@ -101,6 +101,8 @@ class StepHead(nn.Module):
             torch.cat([block.film.weight for block in blocks]),
             torch.cat([block.film.bias + one for block in blocks]),
         )
+        size = self.norm.normalized_shape[0]
+        places = [slice(first, first + size) for first in range(0, 4 * size, size)]
         embed, out, norm = _matrix(self.embed), _matrix(self.out), self.norm
         known = None if self.known is None else _matrix(self.known)
         static = None if self.static is None else _matrix(self.static)
@@ -114,7 +116,8 @@ class StepHead(nn.Module):
                 tokens += product(inputs.known.numpy(), known)
             if static is not None and inputs.static is not None:
                 state = state + product(inputs.static.numpy(), static)[:, None]
-            parts = np.split(product(state, film)[:, :, None], 4, axis=-1)
+            films = product(state, film)[:, :, None]
+            parts = [films[..., place] for place in places]
             for (eps, widen, narrow), gain, shift in zip(
                 steps, parts[::2], parts[1::2], strict=True
             ):

@@ -169,7 +169,7 @@ class Panel:
     @property
     def lengths(self) -> Index:
         """Points of each series, (S,), missing ones included."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
     @property
     def is_dated(self) -> bool:
