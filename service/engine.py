@@ -121,7 +121,9 @@ class Engine:
 
     def refuse_if_full(self) -> None:
         """Refuse with 503 what `admit` would refuse, before its body is read and checked."""
-        if self.in_flight >= self.queue_size or self._is_closed:
+        if self._is_closed:
+            raise _closed()
+        if self.in_flight >= self.queue_size:
             raise Problem(
                 503,
                 f"The queue of {self.queue_size:,} requests is full. Try again shortly.",
@@ -165,11 +167,14 @@ class Engine:
         return [row for row in rows if row is not None]
 
     def _split(self, predictor: Predictor, request: ForecastRequest) -> list[_Chunk]:
+        shared = (id(predictor), request.horizon, request.quantile_levels, request.season_length)
+        loop = asyncio.get_running_loop()
+        if len(request.series) == 1:
+            group = (shared, _group_of(request.series[0]))
+            return [_Chunk(group, predictor, request, [0], loop, loop.create_future())]
         groups: dict[Hashable, list[int]] = {}
         for index, series in enumerate(request.series):
             groups.setdefault(_group_of(series), []).append(index)
-        shared = (id(predictor), request.horizon, request.quantile_levels, request.season_length)
-        loop = asyncio.get_running_loop()
         return [
             _Chunk(
                 (shared, group),
@@ -184,11 +189,14 @@ class Engine:
         ]
 
     def _put(self, chunks: list[_Chunk]) -> None:
-        """Collect chunks until this turn of the event loop ends: they make one batch then."""
+        """Collect chunks in this turn of the event loop and the next: they make one batch then.
+
+        What comes while the requests of a turn are read would make a batch of one or two.
+        """
         loop = chunks[0].loop
         if not self._collected or self._collected[0].loop is not loop:
             self._collected = []  # of a loop that closed before its turn ended
-            loop.call_soon(self._hand_over)
+            loop.call_soon(loop.call_soon, self._hand_over)
         self._collected.extend(chunks)
 
     def _hand_over(self) -> None:

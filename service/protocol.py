@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from service.bodies import CAME_WHOLE, INLINE_BYTES
 
 MAX_HEADERS = 200
+FORWARDED = b"x-forwarded-"
 ANSWER = "service.answer"  # key of a scope with the `Answer` that goes to its caller
 
 
@@ -84,6 +85,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if app is self.app and not any(
+            name.startswith(FORWARDED) for name, _ in cycle.scope["headers"]
+        ):
+            app = self.config.app  # past the layer that reads what proxies say
         self._answer = Answer(cycle, self.transport)
         cycle.transport = self._answer  # type: ignore[assignment]
         cycle.scope[ANSWER] = self._answer  # type: ignore[literal-required]
@@ -91,7 +96,8 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         if self._answer is not None:
-            self._answer.flush()
+            self._answer.end()
+            self._answer = None
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,6 +172,12 @@ class Answer:
         """Write the head of an answer that has no body."""
         if self._head:
             self.write(b"")
+
+    def end(self) -> None:
+        """Leave the request: nothing refers to itself then, so its memory is free at once."""
+        self.flush()
+        self._cycle.transport = self._transport
+        self._cycle.scope.pop(ANSWER, None)  # type: ignore[misc]
 
     def close(self) -> None:
         self.flush()

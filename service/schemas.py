@@ -109,7 +109,7 @@ def parse_forecast(
     if not isinstance(body, dict):
         raise Problem(422, f"The body must be a JSON object, got {kind_of(body)}.")
     report = Report()
-    refuse_unknown(body, _REQUEST_KEYS | more, (), report)
+    refuse_unknown(body, _REQUEST_KEYS | more if more else _REQUEST_KEYS, (), report)
     model = parse_model(body.get("model"), settings.default_model, report)
     horizon = parse_int(body.get("horizon"), "horizon", 1, settings.max_horizon, report)
     levels = parse_levels(body.get("quantile_levels"), settings.max_quantile_levels, report)
