@@ -27,7 +27,7 @@ class Columns:
 
     id_col: str | tuple[str, ...] | None = None
     time_col: str | None = None
-    target_col: str | None = None
+    target_col: str | tuple[str, ...] | None = None
     freq: str | None = None
     tz: str | None = None
     season_length: int | None = None
@@ -67,7 +67,9 @@ def column_options(
         str | None, _text("--id-col", "Column or columns that name the series.")
     ] = None,
     time_col: Annotated[str | None, _text("--time-col", "Column of time stamps.")] = None,
-    target_col: Annotated[str | None, _text("--target-col", "Column of values.")] = None,
+    target_col: Annotated[
+        str | None, _text("--target-col", "Column of values, or one for each series.")
+    ] = None,
     freq: Annotated[str | None, _text("--freq", "Frequency: h, D, W, MS, ...")] = None,
     tz: Annotated[str | None, _text("--tz", "Time zone of the stamps: Europe/Berlin.")] = None,
     season_length: Annotated[
@@ -102,7 +104,7 @@ def column_options(
     return Columns(
         id_col=_one_or_several(id_col),
         time_col=time_col,
-        target_col=target_col,
+        target_col=_one_or_several(target_col),
         freq=freq,
         tz=tz,
         season_length=season_length,

@@ -18,7 +18,7 @@ from tcn.series.panel import Panel
 from tcn.series.roles import Choice, Chooser
 from tcn.series.wide import read_wide
 
-Asked = tuple[str | None, str | None, str | None]  # id, time and target column
+Asked = tuple[str | None, str | None, tuple[str, ...]]  # id, time and target columns
 File = str | os.PathLike[str] | bytes | IO[str] | IO[bytes]
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -47,7 +47,7 @@ def read_csv(
     *,
     id_col: str | Sequence[str] | None = None,
     time_col: str | None = None,
-    target_col: str | None = None,
+    target_col: str | Sequence[str] | None = None,
     past_covariates: Sequence[str] = (),
     future_covariates: Sequence[str] = (),
     static_covariates: Sequence[str] = (),
@@ -66,7 +66,8 @@ def read_csv(
     names or contents. A wide table has one series a column. A table without times is read in the
     order of its rows. What was chosen is in `panel.source`; what cannot be decided is an error
     that says which argument decides it. Columns nobody named are left out of a long table.
-    `id_col` may be several columns, whose texts are joined: "north/milk".
+    `id_col` may be several columns, whose texts are joined: "north/milk". Several columns as
+    `target_col` are a wide table, whose covariates hold for all its series.
 
     Commas, semicolons, tabs and bars separate columns; UTF-8 (or UTF-16 with its mark) unless
     `encoding` says otherwise; decimal commas and thousands separators are read where a column
@@ -92,7 +93,7 @@ def read_parquet(
     *,
     id_col: str | Sequence[str] | None = None,
     time_col: str | None = None,
-    target_col: str | None = None,
+    target_col: str | Sequence[str] | None = None,
     past_covariates: Sequence[str] = (),
     future_covariates: Sequence[str] = (),
     static_covariates: Sequence[str] = (),
@@ -119,30 +120,33 @@ def panel_of_table(
     *,
     future: Table | None,
     roles: Roles,
-    columns: tuple[str | Sequence[str] | None, str | None, str | None],
+    columns: tuple[str | Sequence[str] | None, str | None, str | Sequence[str] | None],
     freq: str | None,
     tz: str | None,
     season_length: int | None,
 ) -> Panel:
     """Choose the columns of a table and build the panel; `columns` are those asked for."""
-    asked = (id_name(columns[0]), *columns[1:])
+    targets = (columns[2],) if isinstance(columns[2], str) else tuple(columns[2] or ())
+    asked = (id_name(columns[0]), columns[1], targets)
     table = table.with_id(columns[0], keep=roles.names)
     if future is not None:
         future = future.with_id(columns[0], keep=roles.names)
-    _require_columns(table, [name for name in (*asked, *roles.names) if name])
+    _require_columns(table, [name for name in (*asked[:2], *targets, *roles.names) if name])
     if future is not None and not roles.future:
         roles = replace(roles, future=_shared_columns(table, future, asked, roles.names))
     choice = Chooser(table, *asked, roles.names).choose()
-    if choice.is_wide and future is not None:
+    if choice.is_wide and future is not None and not targets:
         raise DataError(
-            "A wide table has no covariates, so that future= is of no use. Make it a long table, "
-            "or pass target_col=."
+            "future= has covariates of a wide table, in which every column is a series. Name the "
+            "series by target_col=."
         )
     if choice.is_wide:
         return read_wide(
             table,
             choice.targets,
             choice.time_col,
+            roles,
+            beyond=future,
             freq=freq,
             tz=tz,
             season_length=season_length,
@@ -177,7 +181,7 @@ def _shared_columns(
 ) -> tuple[str, ...]:
     """The columns of both tables that are neither ids nor times nor values."""
     choice = Chooser(table, *asked, covariates).choose()
-    known = {*asked, choice.id_col, choice.time_col, *choice.targets}
+    known = {*asked[:2], choice.id_col, choice.time_col, *choice.targets}
     return tuple(name for name in future.names if name in table.names and name not in known)
 
 

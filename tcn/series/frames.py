@@ -102,7 +102,7 @@ def read_long(
     if beyond is not None:
         _check_columns(beyond, [*used[:-1], *roles.future])
         more, _, _ = _read_rows(beyond, roles.future, id_col, time_col, None, tz)
-        rows = _joined(rows, more)
+        rows = join_rows(rows, more)
     ignored = tuple(name for name in table.names if name not in {*used, *named})
     source = Source(
         "long", id_col, time_col, (target_col,), ignored, tuple(n for n in (*notes, time_note) if n)
@@ -310,7 +310,7 @@ def zone_of(read: str | None, asked: str | None) -> str | None:
     return None if zone is None else check_zone(zone)
 
 
-def _joined(rows: Rows, more: Rows) -> Rows:
+def join_rows(rows: Rows, more: Rows) -> Rows:
     """The rows of a history, then those of a future table, with the codes of the first."""
     if rows.times is None or more.times is None or rows.times.dtype != more.times.dtype:
         raise DataError("The times of the future frame are of another kind than the history's.")

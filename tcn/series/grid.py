@@ -282,6 +282,11 @@ def _duplicate(
     row = int(again.min())
     first = int(np.flatnonzero(index == index[row])[0])
     shown = "" if times is None else _shown(times[row], tz)
+    if rows.is_beyond is not None and rows.is_beyond[row] and not rows.is_beyond[first]:
+        return DataError(
+            f"Series {str(rows.ids[rows.codes[row]])!r} has {shown} in its history and again in "
+            f"{rows.label(row)}. Leave out what lies before the horizon there."
+        )
     several = f"; not used so far: {listed(unused)}" if unused else ""
     hint = ""
     if tz is None and times is not None and np.issubdtype(times.dtype, np.datetime64):

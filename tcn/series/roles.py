@@ -50,21 +50,26 @@ class Chooser:
     table: Table
     id_col: str | None = None
     time_col: str | None = None
-    target_col: str | None = None
+    target_cols: Sequence[str] = ()
     covariates: Sequence[str] = ()
 
     def choose(self) -> Choice:
         """The roles of the columns; what was asked for is kept."""
+        if len(self.target_cols) > 1 and self.id_col is not None:
+            raise DataError(
+                f"Several target columns are a series each, so that id_col={self.id_col!r} is of "
+                "no use. Pass one target_col=, or leave out id_col=."
+            )
         time_col = self.time_col or self._find_time()
         if self.time_col is None and time_col is not None:
             self._refuse_clock_apart(time_col)
-        id_col = self.id_col or self._find_id(time_col)
+        id_col = None if len(self.target_cols) > 1 else self.id_col or self._find_id(time_col)
         return Choice(id_col, time_col, self._find_targets(id_col, time_col))
 
     @cached_property
     def _free(self) -> list[str]:
         """Columns nobody has named."""
-        taken = {self.id_col, self.time_col, self.target_col, *self.covariates}
+        taken = {self.id_col, self.time_col, *self.target_cols, *self.covariates}
         return [name for name in self.table.names if name not in taken]
 
     @cached_property
@@ -136,7 +141,7 @@ class Chooser:
         if named is not None and (named not in self._numeric or self._names_a_value(left, named)):
             return named
         texts = [name for name in left if name not in self._numeric and not self._is_empty(name)]
-        if not texts or (self.target_col is None and not self._numeric):
+        if not texts or not (self.target_cols or self._numeric):
             return None
         if time_col is not None and self._is_unique(time_col):
             return None  # every time comes once: one series, whatever the texts say
@@ -152,8 +157,8 @@ class Chooser:
         return any(name in self._numeric for name in left if name != id_col)
 
     def _find_targets(self, id_col: str | None, time_col: str | None) -> tuple[str, ...]:
-        if self.target_col is not None:
-            return (self.target_col,)
+        if self.target_cols:
+            return tuple(self.target_cols)
         left = [name for name in self._numeric if name not in (id_col, time_col)]
         numeric = [
             name
@@ -169,9 +174,10 @@ class Chooser:
             return (numeric[0],)
         self._refuse_times_as_columns(numeric, time_col)
         if id_col is not None or self.covariates:
+            several = "" if id_col is not None else " with one of them, or with several series"
             raise DataError(
                 f"Several columns could hold the values: {listed(tuple(numeric))}. "
-                f"Pass target_col=."
+                f"Pass target_col={several}."
             )
         return tuple(numeric)
 

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tcn.errors import DataError
 from tcn.series.columns import Table
-from tcn.series.frames import to_arrow, with_index, zone_of
-from tcn.series.grid import Roles, Rows, assemble
+from tcn.series.frames import join_rows, to_arrow, with_index, zone_of
+from tcn.series.grid import Column, Roles, Rows, assemble
 from tcn.series.panel import Panel
 from tcn.series.source import Source, listed
+
+NO_COVARIATES = Roles()
 
 
 def read_wide_frame(
     frame: Any,
     *,
     time_col: str | None = "ds",
+    past_covariates: Sequence[str] = (),
+    future_covariates: Sequence[str] = (),
+    future: Any = None,
     freq: str | None = None,
     tz: str | None = None,
     season_length: int | None = None,
@@ -24,8 +30,11 @@ def read_wide_frame(
 ) -> Panel:
     """Read a wide frame (pandas, polars, pyarrow, or any other kind narwhals knows).
 
-    Every column but `time_col` is a series, named as the column is. Times may also be the index of
-    a pandas frame; with `time_col` None they are the numbers of the rows.
+    Every column but `time_col` and the covariates is a series, named as the column is. Times may
+    also be the index of a pandas frame; with `time_col` None they are the numbers of the rows.
+
+    Covariates hold for all series. Future-known ones go beyond the values on rows without any, or
+    in a second frame `future` (whose other columns are all used if none is named).
     """
     arrow, kind = to_arrow(frame if time_col is None else with_index(frame, time_col))
     table = Table(arrow, time_format=time_format)
@@ -34,13 +43,24 @@ def read_wide_frame(
         raise DataError(
             f"No column {time_col!r}; found: {found}. Pass time_col=, or None where rows are steps."
         )
-    targets = tuple(name for name in table.names if name != time_col)
+    beyond = None
+    if future is not None:
+        indexed = future if time_col is None else with_index(future, time_col)
+        beyond = Table(to_arrow(indexed)[0], time_format=time_format)
+        if not future_covariates:
+            future_covariates = [name for name in beyond.names if name != time_col]
+    roles = Roles(tuple(past_covariates), tuple(future_covariates))
+    _require(table, roles.names)
+    used = {time_col, *roles.names}
+    targets = tuple(name for name in table.names if name not in used)
     if not targets:
         raise DataError("A wide frame has one column for each series; found none.")
     return read_wide(
         table,
         targets,
         time_col,
+        roles,
+        beyond=beyond,
         freq=freq,
         tz=tz,
         season_length=season_length,
@@ -52,32 +72,38 @@ def read_wide(
     table: Table,
     targets: Sequence[str],
     time_col: str | None,
+    roles: Roles = NO_COVARIATES,
     *,
+    beyond: Table | None = None,
     freq: str | None = None,
     tz: str | None = None,
     season_length: int | None = None,
     frame_kind: str = "pandas",
     notes: tuple[str, ...] = (),
 ) -> Panel:
-    """The columns `targets` as series, each from its first to its last value."""
+    """The columns `targets` as series, each from its first to its last value.
+
+    Covariates that are known in advance go on to the last row of the table, or of `beyond`.
+    """
+    _check_roles(targets, time_col, roles, beyond)
     read = None if time_col is None else table.times(time_col)
     values = np.stack([table.numbers(name) for name in targets])
     order = np.arange(table.n_rows) if read is None else np.argsort(read.values, kind="stable")
-    is_seen = ~np.isnan(values[:, order])
-    is_within = np.empty(values.shape, bool)
-    is_within[:, order] = np.logical_or.accumulate(is_seen, axis=1)
-    is_within[:, order[::-1]] &= np.logical_or.accumulate(is_seen[:, ::-1], axis=1)
+    is_within = _from_first_to_last(values, order, to_the_end=bool(roles.future))
     codes, places = np.nonzero(is_within)
     rows = Rows(
         ids=np.array(targets),
         codes=codes.astype(np.int32),
         times=places.astype(np.int64) if read is None else read.values[places],
         y=values[codes, places],
+        columns=_repeated(table, roles.names, places),
         is_wall=read is not None and not read.is_utc,
         first_row=table.first_row,
         places=places,
     )
-    used = {time_col, *targets}
+    if beyond is not None and time_col is not None:
+        rows = join_rows(rows, _rows_beyond(beyond, rows.ids, time_col, roles.future))
+    used = {time_col, *targets, *roles.names}
     source = Source(
         "wide",
         None,
@@ -86,12 +112,79 @@ def read_wide(
         tuple(name for name in table.names if name not in used),
         (*notes, *([read.note] if read and read.note else [])),
     )
-    return assemble(
+    panel = assemble(
         rows,
-        Roles(),
+        roles,
         freq=freq,
         tz=zone_of(read.zone if read else None, tz),
         season_length=season_length,
         frame_kind=frame_kind,
         source=source,
     )
+    return panel if beyond is None else panel.until(_lengths_to_the_last_value(panel))
+
+
+def _check_roles(
+    targets: Sequence[str], time_col: str | None, roles: Roles, beyond: Table | None
+) -> None:
+    if roles.static:
+        raise DataError(
+            f"Static covariates {listed(tuple(roles.static))} differ between series, which a wide "
+            "table cannot hold. Use a long table with the columns unique_id, ds and y."
+        )
+    for name in roles.names:
+        if name in (time_col, *targets) or roles.names.count(name) > 1:
+            raise DataError(f"Column {name!r} has two roles. Name each column once.")
+    if beyond is not None and time_col is None:
+        raise DataError("future= needs times, so that its rows have a place. Pass time_col=.")
+
+
+def _from_first_to_last(
+    values: NDArray[np.float64], order: NDArray[np.int64], *, to_the_end: bool
+) -> NDArray[np.bool_]:
+    """Which cells (series, rows) lie between the first and the last value of their series."""
+    is_seen = ~np.isnan(values[:, order])
+    is_within = np.empty(values.shape, bool)
+    is_within[:, order] = np.logical_or.accumulate(is_seen, axis=1)
+    if not to_the_end:
+        is_within[:, order[::-1]] &= np.logical_or.accumulate(is_seen[:, ::-1], axis=1)
+    return is_within
+
+
+def _repeated(table: Table, names: Sequence[str], places: NDArray[np.int64]) -> dict[str, Column]:
+    """The covariates, once for each series."""
+    columns = {name: table.covariate(name) for name in names}
+    return {
+        name: Column(column.values[places], column.categories) for name, column in columns.items()
+    }
+
+
+def _rows_beyond(table: Table, ids: NDArray[np.str_], time_col: str, names: Sequence[str]) -> Rows:
+    """The rows of a future table, once for each series."""
+    _require(table, [time_col, *names])
+    read = table.times(time_col)
+    places = np.tile(np.arange(table.n_rows), len(ids))
+    return Rows(
+        ids=ids,
+        codes=np.repeat(np.arange(len(ids), dtype=np.int32), table.n_rows),
+        times=read.values[places],
+        y=np.full(len(places), np.nan),
+        columns=_repeated(table, names, places),
+        is_wall=not read.is_utc,
+        first_row=table.first_row,
+        places=places,
+    )
+
+
+def _lengths_to_the_last_value(panel: Panel) -> NDArray[np.int64]:
+    seen = np.flatnonzero(~np.isnan(panel.values))
+    owner = np.searchsorted(panel.offsets, seen, side="right") - 1
+    lengths = np.zeros(len(panel), np.int64)
+    np.maximum.at(lengths, owner, seen + 1 - panel.offsets[owner])
+    return lengths
+
+
+def _require(table: Table, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in table.names]
+    if missing:
+        raise DataError(f"Columns missing: {missing}; found: {table.names[:20]}.")

@@ -230,7 +230,7 @@ def repeated(frame: pd.DataFrame) -> pd.DataFrame:
         (lambda f: f, {"past_covariates": ["nope"]}, r"^Columns missing: \['nope'\]"),
         (lambda f: f, {"tz": "Nowhere"}, r"^Unknown time zone 'Nowhere'"),
         (lambda f: f, {"future": long_frame()[["unique_id", "ds", "price"]]},
-         r"twice \(row 0 and row 0 of the future"),
+         r"in its history and again in row 0 of the future"),
         (lambda f: f, {"future": long_frame(ids=("z",))[["unique_id", "ds", "price"]]},
          r"^The future frame has series 'z', which the history has not"),
         (lambda f: f, {"future": long_frame().assign(ds=np.tile(np.arange(6), 2))},
@@ -368,6 +368,52 @@ def test_a_wide_frame_may_have_its_times_in_the_index_or_none():
     assert Panel.from_wide(frame.set_index("ds").rename_axis(None)).equals(dated)
     assert Panel.from_wide(frame.rename(columns={"ds": "day"}), time_col="day").equals(dated)
     assert Panel.from_wide(frame[["b", "a"]], time_col=None).starts.tolist() == [0, 1]
+
+
+def test_covariates_of_a_wide_frame_hold_for_every_series():
+    frame = wide_frame().assign(holiday=[0, 1, 0, 1], rain=["no", "yes", None, "no"])
+    panel = Panel.from_wide(frame, past_covariates=["rain"], future_covariates=["holiday"])
+    long = frame.melt(["ds", "holiday", "rain"], var_name="unique_id", value_name="y")
+    long = long.drop(index=4)  # the missing value before the first of series a
+    same = read_frame(long, past_covariates=["rain"], future_covariates=["holiday"])
+    assert panel.take(["a", "b"]).equals(same)
+    assert panel.future_covariates[1].tolist() == [[1.0, 0.0, 1.0]]
+
+
+def test_a_wide_frame_goes_on_where_only_its_covariates_do():
+    frame = wide_frame().assign(holiday=[0, 1, 0, 1])
+    frame.loc[2:, "b"] = np.nan
+    frame.loc[3, "a"] = np.nan
+    panel = Panel.from_wide(frame, future_covariates=["holiday"])
+    assert panel.lengths.tolist() == [2, 1]
+    assert panel.future_covariates.lengths.tolist() == [4, 3]
+    future = pd.DataFrame({"ds": pd.date_range("2024-01-05", periods=2), "holiday": [1, 1]})
+    longer = Panel.from_wide(frame, future_covariates=["holiday"], future=future)
+    assert longer.lengths.tolist() == [2, 1]
+    assert longer.future_covariates.lengths.tolist() == [6, 5]
+    assert longer.future_covariates[0].tolist() == [[0, 1, 0, 1, 1, 1]]
+    assert longer.equals(Panel.from_wide(frame, future=future.set_index("ds")))
+
+
+def test_a_column_without_values_is_an_empty_series_beside_covariates_too():
+    frame = wide_frame().assign(holiday=0, c=np.nan)
+    future = pd.DataFrame({"ds": pd.date_range("2024-01-05", periods=2), "holiday": [1, 1]})
+    assert Panel.from_wide(frame, future=future).lengths.tolist() == [4, 3, 0]
+
+
+def test_what_is_wrong_with_covariates_of_a_wide_frame_is_said():
+    frame = wide_frame().assign(holiday=0)
+    future = frame[["ds", "holiday"]]
+    with pytest.raises(DataError, match=r"^Columns missing: \['rain'\]; found: \['ds', 'b', "):
+        Panel.from_wide(frame, past_covariates=["rain"])
+    with pytest.raises(DataError, match=r"^Column 'holiday' has two roles\."):
+        Panel.from_wide(frame, past_covariates=["holiday"], future_covariates=["holiday"])
+    with pytest.raises(DataError, match=r"'b' has 2024-01-01 in its history and again in row 0"):
+        Panel.from_wide(frame, future=future)
+    with pytest.raises(DataError, match=r"^Columns missing: \['ds'\]"):
+        Panel.from_wide(frame, future=future[["holiday"]])
+    with pytest.raises(DataError, match=r"^future= needs times"):
+        Panel.from_wide(frame[["a", "holiday"]], time_col=None, future=future[["holiday"]])
 
 
 def test_what_is_wrong_with_a_wide_frame_is_said():

@@ -474,7 +474,27 @@ def test_an_hour_beside_whole_stamps_is_a_column_like_others():
         read_csv(f"ds,hour,y\n{rows}".encode())
 
 
-def test_a_future_file_beside_a_wide_one_is_refused():
-    wide = b"ds,a,b\n2024-01-01,1,2\n2024-01-02,3,4\n"
-    with pytest.raises(DataError, match=r"^A wide table has no covariates.*Make it a long table"):
-        read_csv(wide, future=b"ds,price\n2024-01-03,9\n")
+WIDE = b"ds,a,b,promo\n2024-01-01,1,2,0\n2024-01-02,3,4,1\n"
+
+
+def test_several_target_columns_are_a_wide_table_with_covariates_for_all():
+    future = b"ds,promo\n2024-01-03,1\n2024-01-04,0\n"
+    panel = read_csv(WIDE, target_col=["a", "b"], future=future)
+    assert (panel.ids.tolist(), panel.values.tolist()) == (["a", "b"], [1, 3, 2, 4])
+    assert panel.future_covariates.names == ("promo",)
+    assert panel.future_covariates[1].tolist() == [[0, 1, 1, 0]]
+    assert read_csv(WIDE, target_col=["a", "b"]).source.ignored == ("promo",)
+    assert read_csv(WIDE, target_col=["a"]).source.target_cols == ("a",)
+
+
+def test_what_is_wrong_with_covariates_of_a_wide_file_is_said():
+    with pytest.raises(DataError, match=r"^future= has covariates of a wide table, .* target_col="):
+        read_csv(WIDE, future=b"ds,price\n2024-01-03,9\n")
+    with pytest.raises(DataError, match=r"'a', 'b'\. Pass target_col= with one of them, or with s"):
+        read_csv(WIDE, future_covariates=["promo"])
+    with pytest.raises(DataError, match=r"a series each, so that id_col='promo' is of no use"):
+        read_csv(WIDE, id_col="promo", target_col=["a", "b"])
+    with pytest.raises(DataError, match=r"^Static covariates 'promo' differ between series"):
+        read_csv(WIDE, target_col=["a", "b"], static_covariates=["promo"])
+    with pytest.raises(DataError, match=r"^Columns missing: \['c'\]"):
+        read_csv(WIDE, target_col=["a", "c"])
