@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
+from tcn.series.array_covariates import (
+    Given,
+    GivenStatic,
+    covariates_over_time,
+    covariates_per_series,
+)
 from tcn.series.covariates import Covariates
 from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
@@ -66,12 +72,20 @@ class Panel:
         starts: Any = None,
         season_length: int | None = None,
         tz: str | None = None,
+        *,
+        past_covariates: Given | None = None,
+        future_covariates: Given | None = None,
+        static_covariates: GivenStatic | None = None,
     ) -> Self:
         """Build from 1-D arrays of any length, in a list or by id; NaN (or None) is missing.
 
         `starts` are first stamps, one for each series or one for all: dates (text, datetime,
         datetime64; where they carry no offset on the wall clock of `tz` if that is given) or whole
         numbers. Without them times count from 0 in steps.
+
+        Covariates come by name, with one array a series in the order of the series or by id:
+        `future_covariates={"price": [[9.0, 9.0, 8.0], ...]}`. Past ones are as long as the series,
+        future-known ones longer by what is known ahead, static ones are one number or text each.
 
         >>> panel = Panel.from_arrays({"a": [1.0, 2.0], "b": [3.0]}, freq="MS", starts="2024-01-01")
         >>> panel.future_times(2).astype("datetime64[D]").tolist()[1]
@@ -92,6 +106,9 @@ class Panel:
             freq=freq,
             tz=None if tz is None else check_zone(tz),
             season_length=season_length,
+            past_covariates=covariates_over_time(past_covariates, names),
+            future_covariates=covariates_over_time(future_covariates, names),
+            static_covariates=covariates_per_series(static_covariates, names),
         )
 
     @classmethod
