@@ -1,13 +1,14 @@
 """Forecast: what a forecaster says about the future of a panel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
 from tcn.series.frequency import Times
+from tcn.series.places import positions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,27 @@ class Forecast:
         raise DataError(
             f"Quantile level {level!r} is not in this forecast; it has {self.quantile_levels}. "
             f"Pass it in quantile_levels when forecasting."
+        )
+
+    def interval(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper bound, (N, H) each, of the central interval that holds `share`.
+
+        Its levels must be in the forecast: those of 0.8 (80 %) are 0.1 and 0.9.
+        """
+        if not 0.0 < share < 1.0:
+            raise DataError(f"An interval holds a share between 0 and 1, got {share}; 80 % is 0.8.")
+        low = round((1.0 - share) / 2.0, 12)
+        return self.quantile(low), self.quantile(round(1.0 - low, 12))
+
+    def take(self, indices: ArrayLike) -> "Forecast":
+        """The forecasts of these series (whole numbers, a Boolean mask, or ids), in that order."""
+        rows = positions_of(self.ids, indices)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            times=self.times[rows],
+            mean=self.mean[rows],
+            quantiles=self.quantiles[rows],
         )
 
     def to_frame(self, kind: str | None = None) -> Any:

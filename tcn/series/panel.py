@@ -16,6 +16,7 @@ from tcn.series.array_covariates import (
 )
 from tcn.series.covariates import Covariates
 from tcn.series.frequency import Frequency, Times, parse_frequency
+from tcn.series.places import place_of, positions_of
 from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
 from tcn.series.source import ARRAYS, Source
 from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times
@@ -59,8 +60,8 @@ class Panel:
             raise DataError(f"{n_series} ids need as many starts, got shape {self.starts.shape}.")
         if self.freq is not None:
             object.__setattr__(self, "freq", parse_frequency(self.freq).name)
-        if self.season_length is not None and self.season_length < 1:
-            raise DataError(f"season_length must be 1 or more, got {self.season_length}.")
+        if self.season_length is not None:
+            require_season_length(self.season_length)
         self._check_covariates()
 
     @classmethod
@@ -91,6 +92,11 @@ class Panel:
         >>> panel.future_times(2).astype("datetime64[D]").tolist()[1]
         [datetime.date(2024, 2, 1), datetime.date(2024, 3, 1)]
         """
+        if hasattr(arrays, "columns"):
+            raise DataError(
+                "A data frame is read by Panel.from_frame (columns unique_id, ds, y) or "
+                "Panel.from_wide (one series a column)."
+            )
         if isinstance(arrays, Mapping):
             if ids is not None:
                 raise DataError("The arrays are named by their keys. Leave out ids=.")
@@ -180,14 +186,22 @@ class Panel:
 
     def __getitem__(self, index: int | str) -> NDArray[np.float64]:
         """The values of one series, by position or id; a view."""
-        index = self._place(index) if isinstance(index, str) else range(len(self))[index]
+        if not isinstance(index, int | str | np.integer):
+            raise DataError(
+                f"panel[...] is one series, by position or id, got {index!r}. Use panel.take for "
+                "several, panel.last, panel.until or panel.split for a part of each."
+            )
+        index = place_of(self.ids, index) if isinstance(index, str) else range(len(self))[index]
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"Panel({len(self)} series, {len(self.values)} values, freq={self.freq!r})"
+        kinds = zip(("past", "future", "static"), _all(self), strict=True)
+        known = [f", {kind}={', '.join(each.names)}" for kind, each in kinds if each is not None]
+        size = f"{len(self)} series, {len(self.values)} values"
+        return f"Panel({size}, freq={self.freq!r}{''.join(known)})"
 
     @property
     def lengths(self) -> Index:
@@ -218,9 +232,7 @@ class Panel:
 
     def take(self, indices: ArrayLike) -> "Panel":
         """The series at these positions (whole numbers, a Boolean mask, or ids), in that order."""
-        if np.asarray(indices).dtype.kind == "U":
-            indices = [self._place(name) for name in np.atleast_1d(np.asarray(indices)).tolist()]
-        chosen = np.arange(len(self), dtype=np.int64)[np.asarray(indices, _index_type(indices))]
+        chosen = positions_of(self.ids, indices)
         return self._rows(np.zeros(len(chosen), np.int64), self.lengths[chosen], chosen)
 
     def until(self, lengths: ArrayLike) -> "Panel":
@@ -264,23 +276,41 @@ class Panel:
             past_covariates=past and past.padded(values.shape[1]),
         )
 
-    def split(self, horizon: int) -> tuple["Panel", "Panel"]:
+    def split(self, horizon: Any) -> tuple["Panel", "Panel"]:
         """(history, future): the last `horizon` points of every series, and all before them.
 
-        The history keeps its future-known covariates whole; the future starts where it ends.
+        A date in place of the number splits every series there: the future begins with that date,
+        and may be empty. The history keeps its future-known covariates whole.
         """
-        if horizon < 1:
-            raise DataError(f"horizon must be 1 or more to split, got {horizon}.")
-        kept = self.lengths - horizon
+        if isinstance(horizon, int | np.integer):
+            if horizon < 1:
+                raise DataError(f"horizon must be 1 or more to split, got {horizon}.")
+            kept = self.lengths - horizon
+        else:
+            kept = self._lengths_before(horizon)
         short = np.flatnonzero(kept < 1)
         if short.size:
             i = int(short[0])
+            name, length = str(self.ids[i]), self.lengths[i]
+            if not isinstance(horizon, int | np.integer):
+                raise DataError(f"Series {name!r} has no point before {horizon}. Leave it out.")
             raise DataError(
-                f"Series {str(self.ids[i])!r} has {self.lengths[i]} points; splitting off "
+                f"Series {name!r} has {length} points; splitting off "
                 f"{horizon} needs {horizon + 1} or more. Use a shorter horizon or leave it out."
             )
-        future = self._rows(kept, np.full(len(self), horizon, np.int64), np.arange(len(self)))
+        future = self._rows(kept, self.lengths - kept, np.arange(len(self)))
         return self.until(kept), future
+
+    def _lengths_before(self, date: Any) -> Index:
+        """Points of each series before a date, (S,)."""
+        if not self.is_dated or isinstance(date, float):
+            raise DataError(
+                f"split takes a whole number of points, or a date where the times are dates, got "
+                f"{date!r}."
+            )
+        at = _read_starts(date, 1, self.freq, self.tz)[0]
+        counts: Index = np.append(0, np.cumsum(self.times() < at))
+        return counts[self.offsets[1:]] - counts[self.offsets[:-1]]
 
     def equals(self, other: "Panel") -> bool:
         """Whether ids, times, values and covariates are the same (NaN equals NaN)."""
@@ -300,15 +330,6 @@ class Panel:
         from tcn.series.frames import panel_to_frame
 
         return panel_to_frame(self, kind or self.frame_kind)
-
-    def _place(self, name: str) -> int:
-        """Position of the series with this id."""
-        found = np.flatnonzero(self.ids == name)
-        if found.size == 0:
-            shown = ", ".join(map(repr, self.ids[:5].tolist()))
-            more = ", ..." if len(self) > 5 else ""
-            raise DataError(f"There is no series {name!r}; the ids are {shown}{more}.")
-        return int(found[0])
 
     def _rows(self, begins: Index, lengths: Index, chosen: Index) -> "Panel":
         """Points [begins, begins + lengths) of the chosen series, covariates alike."""
@@ -358,9 +379,19 @@ def require_panel(panel: object) -> None:
     """Raise DataError unless this is a panel; the message says how to make one of it."""
     if not isinstance(panel, Panel):
         is_frame = hasattr(panel, "columns") or hasattr(panel, "to_frame")
-        maker = "from_frame(frame)" if is_frame else "from_arrays([values])"
+        is_table = getattr(panel, "ndim", 1) == 2
+        arrays = "from_arrays(values)" if is_table else "from_arrays([values])"
+        maker = "from_frame(frame)" if is_frame else arrays
         what = type(panel).__name__
         raise DataError(f"A Panel is needed, got a {what}. Make one: tcn.Panel.{maker}.")
+
+
+def require_season_length(season_length: Any) -> None:
+    """Raise DataError unless this is a whole number of 1 or more."""
+    if not isinstance(season_length, int | np.integer):
+        raise DataError(f"season_length must be one whole number, got {season_length!r}.")
+    if season_length < 1:
+        raise DataError(f"season_length must be 1 or more, got {season_length}.")
 
 
 def _all(panel: Panel) -> tuple[Covariates | None, Covariates | None, Covariates | None]:
@@ -378,10 +409,6 @@ def _same_covariates(a: Covariates | None, b: Covariates | None) -> bool:
     if a is None or b is None:
         return a is b
     return (a.names, a.categories) == (b.names, b.categories) and _same_pieces(a, b)
-
-
-def _index_type(indices: ArrayLike) -> type:
-    return bool if np.asarray(indices).dtype == np.bool_ else np.int64
 
 
 def _read_ids(ids: Sequence[str] | NDArray[np.str_] | None, n_series: int) -> NDArray[np.str_]:

@@ -13,8 +13,7 @@ nearly as high is preferred to its multiples, a usual period to one right beside
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tcn.errors import DataError
-from tcn.series.panel import Panel
+from tcn.series.panel import Panel, require_season_length
 from tcn.series.ragged import flat_index, positions_within
 
 MAX_LENGTH = 4096  # newest points that are looked at
@@ -42,8 +41,7 @@ def seasons_of(
     """
     given = panel.season_length if season_length is None else season_length
     if given is not None:
-        if given < 1:
-            raise DataError(f"season_length must be 1 or more, got {given}.")
+        require_season_length(given)
         return np.full(len(panel), given, np.int64)
     if panel.freq is not None and panel.frequency.family != "step":
         return np.full(len(panel), panel.frequency.season_length, np.int64)

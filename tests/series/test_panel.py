@@ -112,6 +112,24 @@ def test_history_and_future_make_the_whole_again(lengths):
     assert history.future_times(1)[:, 0].tolist() == future.starts.tolist()
 
 
+@pytest.mark.parametrize(
+    "at", ["2024-03-01", "2024-02-17", date(2024, 3, 1), pd.Timestamp(2024, 3, 1)]
+)
+def test_a_date_splits_every_series_there(at):
+    panel = with_covariates(panel_of([4, 2]), beyond=1)
+    history, future = panel.split(at)
+    assert (history.lengths.tolist(), future.lengths.tolist()) == ([2, 2], [2, 0])
+    assert future[0].tolist() == [2.0, 3.0]
+    assert future.starts.astype("datetime64[D]").astype(str).tolist() == ["2024-03-01"] * 2
+    assert history.equals(panel.until(2))
+
+
+def test_a_date_is_one_of_the_zone_of_the_panel():
+    panel = Panel.from_arrays([np.arange(4.0)], freq="D", starts="2026-03-28", tz="Europe/Berlin")
+    history, future = panel.split("2026-03-30")
+    assert (history.lengths.tolist(), future.lengths.tolist()) == ([2], [2])
+
+
 def test_a_mask_takes_where_it_is_true():
     assert panel_of([2, 3, 4]).take([True, False, True]).lengths.tolist() == [2, 4]
 
@@ -140,6 +158,8 @@ def test_equality_knows_values_times_and_covariates():
 
 def test_it_shows_its_size_and_not_its_values():
     assert repr(panel_of([3, 2])) == "Panel(2 series, 5 values, freq='MS')"
+    told = "Panel(1 series, 3 values, freq='MS', past=p, future=f, static=s)"
+    assert repr(with_covariates(panel_of([3]), 1)) == told
 
 
 @pytest.mark.parametrize(
@@ -171,6 +191,15 @@ def test_it_shows_its_size_and_not_its_values():
         (lambda: Panel.from_arrays([[1]], tz="Mars/Base"), r"^Unknown time zone 'Mars/Base'\. Use"),
         (lambda: panel_of([3]).until(4), r"^Series '0' has 3 points, cannot keep the first 4"),
         (lambda: panel_of([5, 3]).split(3), r"^Series '1' has 3 points; splitting off 3 needs 4"),
+        (lambda: panel_of([5]).split(2.5), r"^split takes a whole number of points, or a date"),
+        (lambda: panel_of([5]).split("1999-01-01"), r"'0' has no point before 1999-01-01\. Leave"),
+        (lambda: Panel.from_arrays([[1, 2]]).split("x"), r"or a date where the times are dates"),
+        (
+            lambda: panel_of([5])[1:],
+            r"^panel\[\.\.\.\] is one series, .* got slice\(1, None, None\)",
+        ),
+        (lambda: Panel.from_arrays([[1]], season_length="7"), r"one whole number, got '7'\.$"),
+        (lambda: Panel.from_arrays(pd.DataFrame({"a": [1.0]})), r"read by Panel\.from_frame \("),
         (lambda: panel_of([5]).split(0), r"^horizon must be 1 or more to split, got 0\.$"),
     ],
 )
@@ -211,6 +240,34 @@ def test_a_forecast_checks_its_shapes_and_knows_its_levels():
         forecast.quantile(0.9)
     with pytest.raises(DataError, match=r"^A forecast of 2 series and 2 quantile levels needs"):
         Forecast(forecast.ids, times, np.zeros((2, 2)), np.ones((2, 2, 1)), (0.1, 0.5))
+
+
+def forecast_of(panel: Panel) -> Forecast:
+    return seasonal_naive(panel, 3, (0.1, 0.25, 0.5, 0.75, 0.9))
+
+
+def test_an_interval_lies_between_its_two_quantiles():
+    forecast = forecast_of(panel_of([9, 5]))
+    low, high = forecast.interval(0.8)
+    assert (low == forecast.quantile(0.1)).all()
+    assert (high == forecast.quantile(0.9)).all()
+    assert (forecast.interval(0.5)[1] == forecast.quantile(0.75)).all()
+    with pytest.raises(
+        DataError, match=r"^An interval holds a share between 0 and 1, got 80; 80 %"
+    ):
+        forecast.interval(80)
+    with pytest.raises(DataError, match=r"^Quantile level 0\.025 is not in this forecast"):
+        forecast.interval(0.95)
+
+
+def test_forecasts_are_taken_as_series_are():
+    panel = panel_of([9, 5, 7])
+    taken = forecast_of(panel).take(["2", "0"])
+    alone = forecast_of(panel.take(["2", "0"]))
+    assert taken.to_frame().equals(alone.to_frame())
+    assert len(forecast_of(panel).take([True, False, False])) == 1
+    with pytest.raises(DataError, match=r"^There is no series 'x'; the ids are '0', '1', '2'\.$"):
+        forecast_of(panel).take(["x"])
 
 
 def test_a_source_says_what_was_chosen():
