@@ -105,6 +105,11 @@ class CausalConv1d(StreamLayer[Tensor]):
         return self.weight.new_zeros(batch_size, self.in_channels, self.left_padding)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        if x.ndim != 3 or x.shape[1] != self.in_channels:
+            raise ConfigError(
+                f"Inputs need the shape (N, {self.in_channels}, L), channels before time, got "
+                f"{tuple(x.shape)}."
+            )
         phase = state.shape[-1] - self.left_padding
         seen = join(state, x)
         y = self._convolve(seen[..., self.stride :] if phase else seen, self.dilation, self.stride)

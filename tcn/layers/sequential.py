@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcn.errors import ConfigError
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
@@ -15,6 +15,7 @@ from tcn.layers.stream import Demand, RowsFunction, StreamLayer, module_list
 class StreamSequential(StreamLayer[tuple[Any, ...]]):
     """Layers one after another; the state is the tuple of their states.
 
+    layers: a list of them, or each as an argument of its own, as for `torch.nn.Sequential`.
     Shape: x as the first layer takes it, output as the last one gives it.
 
     >>> from tcn.layers import CausalConv1d
@@ -22,11 +23,9 @@ class StreamSequential(StreamLayer[tuple[Any, ...]]):
     8
     """
 
-    def __init__(self, layers: Iterable[StreamLayer[Any]]) -> None:
+    def __init__(self, *layers: StreamLayer[Any] | Iterable[StreamLayer[Any]]) -> None:
         super().__init__()
-        self.layers = module_list(layers)
-        if len(self.layers) == 0:
-            raise ConfigError("A sequence needs at least one layer, got none.")
+        self.layers = module_list(_checked(layers))
         self.period = math.prod(layer.period for layer in self.layers)
         self.receptive_field = self._receptive_field()
 
@@ -99,3 +98,17 @@ class StreamSequential(StreamLayer[tuple[Any, ...]]):
         for layer in reversed(self.layers[1:]):
             demands.append(layer.needs(demands[-1]))
         return demands[::-1]
+
+
+def _checked(given: tuple[Any, ...]) -> list[StreamLayer[Any]]:
+    """The layers of a list, or of several arguments; ConfigError where one has no stream."""
+    layers = list(given[0] if len(given) == 1 and not isinstance(given[0], nn.Module) else given)
+    if not layers:
+        raise ConfigError("A sequence needs at least one layer, got none.")
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, StreamLayer):
+            raise ConfigError(
+                f"Layer {index} is a {type(layer).__name__}, which is no streaming layer. Take one "
+                "of tcn.layers; an element-wise function is one as Activation(nn.ReLU())."
+            )
+    return layers

@@ -273,3 +273,25 @@ def test_transposed_starts_with_the_weights_that_torch_draws():
     theirs = nn.ConvTranspose1d(4, 6, 3, 2)
     assert torch.equal(ours.weight, theirs.weight)
     assert torch.equal(ours.bias, theirs.bias)
+
+
+def test_a_sequence_takes_a_list_or_each_layer_by_itself():
+    convs = [CausalConv1d(1, 4, 2), CausalConv1d(4, 1, 2, 2)]
+    x = torch.randn(2, 1, 9)
+    assert torch.equal(StreamSequential(*convs)(x), StreamSequential(convs)(x))
+    assert torch.equal(StreamSequential(convs[0])(x), convs[0](x))
+    nested = StreamSequential(StreamSequential(convs))
+    assert len(nested.layers) == 1
+
+
+def test_a_sequence_says_which_layer_has_no_stream():
+    with pytest.raises(ConfigError, match=r"^Layer 1 is a ReLU, which is no .* Activation\(nn\.Re"):
+        StreamSequential(CausalConv1d(1, 1, 2), nn.ReLU())
+    with pytest.raises(ConfigError, match=r"^A sequence needs at least one layer, got none\.$"):
+        StreamSequential()
+
+
+@pytest.mark.parametrize("shape", [(3, 9), (2, 9, 3), (2, 4, 9), (1, 2, 3, 9)])
+def test_inputs_of_another_shape_are_named(shape):
+    with pytest.raises(ConfigError, match=r"^Inputs need the shape \(N, 3, L\), channels before t"):
+        ResidualBlock(3, 4, 2)(torch.zeros(shape))
