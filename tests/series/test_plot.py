@@ -48,3 +48,30 @@ def test_at_most_nine_series_are_drawn():
 def test_a_forecast_of_other_series_is_not_drawn():
     with pytest.raises(DataError, match=r"^The forecast is not of this panel: their ids differ"):
         plot_forecast(panel_of(3), seasonal_naive(panel_of(2), 2, (0.5,)))
+
+
+def test_what_came_is_drawn_over_the_forecast_and_no_line_goes_back():
+    panel = panel_of(1)
+    history, _ = panel.split(7)
+    figure = plot_forecast(panel, seasonal_naive(history, 7, (0.1, 0.9)))
+    actual, mean = figure.axes[0].lines
+    assert actual.get_ydata().tolist() == panel[0].tolist()
+    times = mean.get_xdata()
+    assert times.tolist() == panel.times()[-8:].tolist()
+    assert mean.get_ydata()[0] == panel[0][-8]
+
+
+def test_a_series_is_drawn_where_there_is_room_for_it():
+    from matplotlib.figure import Figure
+
+    panel = panel_of(3)
+    forecast = seasonal_naive(panel, 2, (0.5,))
+    own = Figure()
+    axes = own.add_subplot()
+    assert plot_forecast(panel.take(["s2"]), forecast.take(["s2"]), axes=axes) is own
+    assert axes.get_title(loc="left") == "s2"
+
+
+def test_a_notebook_shows_the_picture():
+    panel = panel_of(1)
+    assert plot_forecast(panel, seasonal_naive(panel, 2))._repr_png_().startswith(b"\x89PNG")
