@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tcn.cli.columns import Columns
 from tcn.cli.pieces import GroupedParquet
 from tcn.errors import DataError
-from tcn.series import Panel, read_csv, read_parquet
+from tcn.series import Panel, open_parquet, read_csv, read_parquet
 
 PARQUET = (".parquet", ".pq")
 STDIN = Path("-")
@@ -17,15 +19,22 @@ CSV_ONLY = ("decimal", "delimiter", "encoding")
 def read_panel(path: Path, columns: Columns) -> Panel:
     """Read a CSV or parquet file, or the CSV text on stdin, whole."""
     require_file(path)
-    options = columns.given()
+    options = _given(path, columns)
     if path == STDIN:
         return read_csv(sys.stdin.buffer, **options)
+    return read_parquet(path, **options) if is_parquet(path) else read_csv(path, **options)
+
+
+@contextmanager
+def stored_panel(path: Path, columns: Columns, folder: Path) -> Iterator[Panel]:
+    """The panel that `read_panel` gives; the numbers of a long parquet file stay in `folder`."""
+    require_file(path)
     if not is_parquet(path):
-        return read_csv(path, **options)
-    for name in CSV_ONLY:
-        if name in options:
-            raise DataError(f"--{name} is for CSV files; '{path}' is a parquet file. Leave it out.")
-    return read_parquet(path, **options)
+        yield read_panel(path, columns)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_parquet(path, folder=folder, **_given(path, columns)) as panel:
+        yield panel
 
 
 def read_pieces(path: Path, columns: Columns) -> tuple[int, Iterator[Panel]]:
@@ -39,6 +48,14 @@ def read_pieces(path: Path, columns: Columns) -> tuple[int, Iterator[Panel]]:
         return grouped.n_series, iter(grouped)
     panel = read_panel(path, columns)
     return len(panel), iter([panel])
+
+
+def _given(path: Path, columns: Columns) -> dict[str, Any]:
+    options = columns.given()
+    for name in CSV_ONLY:
+        if name in options and is_parquet(path):
+            raise DataError(f"--{name} is for CSV files; '{path}' is a parquet file. Leave it out.")
+    return options
 
 
 def is_parquet(path: Path) -> bool:

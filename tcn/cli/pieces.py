@@ -1,7 +1,7 @@
 """A long parquet file, read as panels of complete series, so that memory does not grow with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from tcn.series import Panel
 from tcn.series.columns import Table
 from tcn.series.files import panel_of_table
 from tcn.series.grid import Roles
-
-ROWS_PER_PIECE = 1_000_000
-ROWS_PER_BATCH = 131_072
+from tcn.series.parquet_pieces import ROWS_PER_BATCH, ROWS_PER_PIECE, tables_between
 
 
 @dataclass(frozen=True)
@@ -56,29 +54,10 @@ class GroupedParquet:
     def __iter__(self) -> Iterator[Panel]:
         """Panels of about `ROWS_PER_PIECE` rows; what the first one finds holds for the others."""
         columns = self.columns
-        for table in self._tables():
+        for table in tables_between(self.path, self._cuts(), None):
             panel = _read(table, columns)
             columns = columns.as_in(panel)
             yield panel
-
-    def _tables(self) -> Iterator[Any]:
-        """Tables that each end where a series ends."""
-        import pyarrow
-        import pyarrow.parquet
-
-        cuts = self._cuts()
-        with pyarrow.parquet.ParquetFile(self.path) as file:
-            held: list[Any] = []
-            n_held = first = 0
-            for batch in file.iter_batches(ROWS_PER_BATCH):
-                held.append(batch)
-                n_held += batch.num_rows
-                while cuts and first + n_held >= cuts[0]:
-                    table = pyarrow.Table.from_batches(held)
-                    size = cuts.pop(0) - first
-                    yield table.slice(0, size)
-                    rest = table.slice(size)
-                    held, n_held, first = rest.to_batches(), rest.num_rows, first + size
 
     def _cuts(self) -> list[int]:
         """Rows at which pieces end: the first series boundary after each million rows."""
@@ -90,9 +69,9 @@ class GroupedParquet:
         return [*cuts, self.n_rows]
 
 
-def _read(table: Any, columns: Columns) -> Panel:
+def _read(table: Table, columns: Columns) -> Panel:
     return panel_of_table(
-        Table(table, time_format=columns.time_format),
+        replace(table, time_format=columns.time_format),
         future=None,
         roles=Roles(columns.past_covariates, columns.future_covariates, columns.static_covariates),
         columns=(columns.id_col, columns.time_col, columns.target_col),

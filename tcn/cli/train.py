@@ -13,7 +13,7 @@ from typing import Any
 import tcn
 from tcn.cli.columns import Columns
 from tcn.cli.console import say, training_log, write_json
-from tcn.cli.data import read_panel, require_file
+from tcn.cli.data import require_file, stored_panel
 from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
 from tcn.errors import ConfigError
 from tcn.evaluation import BacktestResult
@@ -54,22 +54,22 @@ def run(
     train_config = TrainConfig.from_dict({**settings.train, **train_options})
     begin = None if start == FROM_SCRATCH else tcn.load(start)
     network_config = configure(settings, begin, horizon, columns.season_length)
-    panel = read_panel(data, columns)
-    say(panel.source.describe(), quiet=quiet)
-    known = panel.split(horizon)[0] if test else panel
-    with resumable(out, restart=restart, quiet=quiet) as state, training_log(quiet) as log:
-        forecaster = tcn.fit(
-            known,
-            network_config,
-            train_config,
-            start=begin,
-            directory=state,
-            progress=log,
-            name=out.name,
-        )
-    tcn.save(forecaster, out)
-    shutil.rmtree(state, ignore_errors=True)
-    result = _measure(forecaster, panel, horizon) if test else None
+    with stored_panel(data, columns, out.parent) as panel:
+        say(panel.source.describe(), quiet=quiet)
+        known = panel.split(horizon)[0] if test else panel
+        with resumable(out, restart=restart, quiet=quiet) as state, training_log(quiet) as log:
+            forecaster = tcn.fit(
+                known,
+                network_config,
+                train_config,
+                start=begin,
+                directory=state,
+                progress=log,
+                name=out.name,
+            )
+        tcn.save(forecaster, out)
+        shutil.rmtree(state, ignore_errors=True)
+        result = _measure(forecaster, panel, horizon) if test else None
     _tell(forecaster, out, data, result, as_json=as_json, quiet=quiet)
 
 

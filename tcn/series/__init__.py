@@ -10,6 +10,7 @@ from tcn.series.panel import Panel
 from tcn.series.plot import plot_forecast
 from tcn.series.season import detect_season, detect_seasons, seasons_of
 from tcn.series.source import Source
+from tcn.series.stored import open_parquet
 from tcn.series.wide import read_wide_frame
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "canonical_frequency",
     "detect_season",
     "detect_seasons",
+    "open_parquet",
     "parse_frequency",
     "plot_forecast",
     "read_csv",

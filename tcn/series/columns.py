@@ -21,7 +21,8 @@ from tcn.series.text_numbers import Parsed, parse_numbers
 class Table:
     """An arrow table and how to speak of it: a file's rows count from 2, its cells are text.
 
-    `parsed` remembers the columns that were read as numbers.
+    `parsed` remembers the columns that were read as numbers. `places` (R,) are the rows of the
+    user's table, if not in order.
     """
 
     arrow: Any
@@ -29,6 +30,7 @@ class Table:
     delimiter: str = ","
     decimal: str | None = None
     time_format: str | None = None
+    places: NDArray[np.int64] | None = None
     parsed: dict[str, Parsed] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -109,8 +111,6 @@ class Table:
 
     def codes(self, name: str) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
         """A column as (codes, sorted unique texts): numbers sort by value; none may be missing."""
-        import pyarrow.types as is_type
-
         if isinstance(self.arrow, PandasColumns):
             names = self.arrow.names(self.place[name])
             if names is not None:
@@ -124,15 +124,13 @@ class Table:
                 f"Column {name!r}, {self._row(int(np.argmax(is_missing)))}: the series id is "
                 f"missing. Fill it in, or leave the row out."
             )
-        if is_type.is_floating(column.type) and np.all(uniques == np.floor(uniques)):
-            uniques = uniques.astype(np.int64)
-        texts = uniques if uniques.dtype.kind in "iufM" else uniques.astype(np.str_)
-        order = np.argsort(texts, kind="stable")
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        ids = texts[order].astype(np.str_)
+        rank, ids = ranked(uniques)
         self._check_ids(name, ids)
         return rank[codes], ids
+
+    def cells(self, name: str) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """A column as (codes, distinct cells as they come); -1 where missing or blank."""
+        return _encoded(self._column(name, decode=False))
 
     def _check_ids(self, name: str, ids: NDArray[np.str_]) -> None:
         if ids.dtype.itemsize // 4 > MAX_ID_LENGTH:
@@ -219,7 +217,8 @@ class Table:
         return _through_uniques(codes, uniques.tolist(), self.time_format)
 
     def _row(self, row: int) -> str:
-        return f"row {row + self.first_row}"
+        place = row if self.places is None else int(self.places[row])
+        return f"row {place + self.first_row}"
 
     def _cell(self, name: str, row: int) -> str:
         text = str(self.arrow.column(self.place[name])[row].as_py())
@@ -229,6 +228,17 @@ class Table:
 def id_name(id_col: str | Sequence[str] | None) -> str | None:
     """The column that holds the ids: of several the names, joined by a slash."""
     return id_col if id_col is None or isinstance(id_col, str) else "/".join(id_col)
+
+
+def ranked(cells: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    """The place of each distinct cell among all, and the sorted texts: numbers sort by value."""
+    if cells.dtype.kind == "f" and np.all(cells == np.floor(cells)):
+        cells = cells.astype(np.int64)
+    texts = cells if cells.dtype.kind in "iufM" else cells.astype(np.str_)
+    order = np.argsort(texts, kind="stable")
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank, texts[order].astype(np.str_)
 
 
 def _read_stamps(stamps: NDArray[np.datetime64]) -> ReadTimes:

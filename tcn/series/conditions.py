@@ -5,6 +5,7 @@ missing value is 0 with a 0 in the mask beside it; a category that was not seen 
 every column.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from tcn.errors import DataError
 from tcn.series.covariates import Covariates
 from tcn.series.panel import Panel
+from tcn.series.ragged import count_finite, in_parts
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -134,11 +136,19 @@ def _fit(covariates: Covariates | None) -> tuple[Column, ...]:
             columns += [Column(name, category=category) for category in names[:MAX_CATEGORIES]]
             continue
         values = covariates.values[:, index] if covariates.is_static else covariates.values[index]
-        seen = values[np.isfinite(values)]
-        mean = float(seen.mean()) if seen.size else 0.0
-        deviation = float(seen.std()) if seen.size else 1.0
+        mean, deviation = _moments(values)
         columns.append(Column(name, mean, deviation if deviation > 1e-9 * abs(mean) else 1.0))
     return tuple(columns)
+
+
+def _moments(values: Array) -> tuple[float, float]:
+    """Mean and standard deviation of the numbers that are known; 0 and 1 where none is."""
+    number = count_finite(values)
+    if number == 0:
+        return 0.0, 1.0
+    mean = sum(float(part[np.isfinite(part)].sum()) for part in in_parts(values)) / number
+    squares = (np.square(part[np.isfinite(part)] - mean) for part in in_parts(values))
+    return mean, math.sqrt(sum(float(each.sum()) for each in squares) / number)
 
 
 def _check_names(kind: str, columns: tuple[Column, ...], covariates: Covariates | None) -> None:

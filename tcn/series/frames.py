@@ -299,6 +299,7 @@ def _read_rows(
         columns={name: table.covariate(name) for name in covariates},
         is_wall=times is not None and not times.is_utc,
         first_row=table.first_row,
+        places=table.places,
     )
     zone = zone_of(times.zone if times else None, tz)
     return rows, zone, times.note if times else ""

@@ -1,11 +1,14 @@
 """Series of unequal length laid end to end: index arithmetic without a loop per series."""
 
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Index = NDArray[np.int64]
+
+AT_ONCE = 1 << 22  # numbers of a long array, which may lie in a file, that are looked at together
 
 
 def offsets_of(lengths: NDArray[np.integer]) -> Index:
@@ -32,3 +35,13 @@ def positions_within(lengths: Index) -> Index:
     """0 .. n_i - 1 for every piece, one after another."""
     begins = offsets_of(lengths)
     return cast("Index", np.arange(begins[-1], dtype=np.int64) - np.repeat(begins[:-1], lengths))
+
+
+def in_parts(values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """A long array (total,) a part at a time, so that what is made of it stays small."""
+    return (values[first : first + AT_ONCE] for first in range(0, len(values), AT_ONCE))
+
+
+def count_finite(values: NDArray[np.float64]) -> int:
+    """How many numbers are neither missing nor infinite."""
+    return sum(int(np.count_nonzero(np.isfinite(part))) for part in in_parts(values))

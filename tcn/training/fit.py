@@ -21,6 +21,7 @@ from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel, require_panel
+from tcn.series.ragged import count_finite
 from tcn.series.season import seasons_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
@@ -303,7 +304,7 @@ def _manifest(
     return {
         "start": None if begin is None else begin.name,
         "n_series": len(panel),
-        "n_values": int(np.isfinite(panel.values).sum()),
+        "n_values": count_finite(panel.values),
         "freq": panel.freq,
         "train": settings.to_dict(),
         "steps": done.step,
