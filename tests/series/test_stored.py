@@ -201,7 +201,7 @@ def test_a_model_trained_on_a_stored_panel_is_the_one_trained_in_memory(tmp_path
 @pytest.mark.parametrize("is_tested", [False, True])
 def test_the_command_trains_on_a_long_file_and_leaves_the_model_alone(is_tested, tmp_path):
     path = tmp_path / "data.parquet"
-    ORDERS["by time"](table(40)).to_parquet(path, index=False)
+    ORDERS["by time"](table(40).fillna({"y": 0.0})).to_parquet(path, index=False)
     train.run(
         path,
         Columns(id_col="unique_id", target_col="y"),
