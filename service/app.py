@@ -28,6 +28,7 @@ from service.routes import (
 )
 from service.routing import PROBLEM_SCHEMA, RawRoute
 from service.settings import Settings
+from service.shapes import ZONE
 from service.state import ServiceState, bundled_models, load_forecaster
 
 ROUTERS = (
@@ -139,13 +140,13 @@ def _methods_of(request: Request) -> set[str]:
 
 
 def _describe_problems(app: GatedApp) -> None:
-    """Add the schema of refusals to the OpenAPI document, which is made once."""
+    """Add the schemas that others refer to to the OpenAPI document, which is made once."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = make()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = PROBLEM_SCHEMA
+        schemas |= {"Problem": PROBLEM_SCHEMA, "Zone": ZONE}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

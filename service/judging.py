@@ -170,16 +170,17 @@ def _run(
         )
 
     try:
-        return backtest(
-            predict,
-            panel,
-            wanted.horizon,
-            asked.n_windows,
-            asked.step_size,
-            season_length=wanted.season_length,
-            baselines=baselines,
-            quantile_levels=levels,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # such a measure is null
+            return backtest(
+                predict,
+                panel,
+                wanted.horizon,
+                asked.n_windows,
+                asked.step_size,
+                season_length=wanted.season_length,
+                baselines=baselines,
+                quantile_levels=levels,
+            )
     except TcnError as error:
         raise Problem(422, str(error)) from None
 

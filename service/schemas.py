@@ -22,7 +22,7 @@ from service.errors import Problem, Report, kind_of, pointer, safe_key
 from service.settings import NAME_PATTERN, Settings
 from tcn.errors import DataError
 from tcn.series.frequency import parse_frequency
-from tcn.series.zones import to_utc
+from tcn.series.zones import check_zone, to_utc
 
 FloatArray = NDArray[np.float64]
 Covariate = FloatArray | list[str | None]
@@ -432,15 +432,26 @@ def parse_tz(value: object, where: tuple[str | int, ...], report: Report) -> str
     """Return the name of a time zone."""
     if value is None:
         return None
-    if isinstance(value, str) and value in _zones():
+    if isinstance(value, str) and value in zone_names() and _is_known(value):
         return value
     report.add(pointer(*where), "must be the name of a time zone such as 'Europe/Berlin'.")
     return None
 
 
 @lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+def zone_names() -> frozenset[str]:
+    """Return the names of all time zones, without those that stand for a machine's own."""
+    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})
+
+
+@lru_cache(maxsize=1024)
+def _is_known(zone: str) -> bool:
+    """Whether the library reads a zone that the system knows."""
+    try:
+        check_zone(zone)
+    except DataError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ from service.state import ServiceState, state_of
 from service.trainer import DATA, SERIES
 from service.training_data import (
     JSON_KEYS,
+    KINDS,
     Order,
     options_of_text,
     panel_of_csv,
     panel_of_series,
     parse_order,
 )
+from tcn.config import TCNConfig, TrainConfig
 from tcn.errors import TcnError
 
 router = new_router("read")
@@ -54,25 +56,19 @@ JOB_SCHEMA: dict[str, Any] = {
     },
 }
 JOB_PARAMETER = {"job_id": ("path", {"type": "string", "pattern": "^[0-9a-f]{32}$"})}
-TRAIN_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["name", "horizon", "series"],
-    "additionalProperties": False,
-    "properties": {
+TRAIN_SCHEMA = shapes.training_shape(
+    {
         "name": shapes.NAME | {"description": "Name of the model to make."},
-        "version": shapes.NAME | {"description": "Its version; the next number if absent."},
+        "version": shapes.optional(shapes.NAME)
+        | {"description": "Its version; the next number if absent."},
         "horizon": shapes.HORIZON,
-        "series": {"anyOf": [shapes.VALUES, shapes.MANY_SERIES]},
-        "start": shapes.MODEL
-        | {"type": ["string", "null"], "description": "Model to begin with, or null."},
-        "kind": {"enum": ["tcn", "wavenet"]},
-        "network": {"type": "object", "description": "Fields of TCNConfig."},
-        "train": {"type": "object", "description": "Fields of TrainConfig."},
-        "season_length": shapes.SEASON_LENGTH,
-        "freq": shapes.FREQ,
-        "tz": shapes.TZ,
-    },
-}
+        "start": shapes.optional(shapes.MODEL) | {"description": "Model to begin with, or null."},
+        "kind": {"enum": [*KINDS, None]},
+        "network": shapes.config_shape(TCNConfig),
+        "train": shapes.config_shape(TrainConfig),
+        "season_length": shapes.optional(shapes.SEASON_LENGTH),
+    }
+)
 
 
 @trainer.post(

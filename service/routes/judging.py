@@ -18,27 +18,27 @@ from service.judging import (
 from service.routing import describe, json_response, new_router
 from service.schemas import refuse_many_series
 from service.settings import Settings
-from service.shapes import REQUEST
+from service.shapes import FORECAST_FIELDS, optional, request_shape
 from service.state import state_of
 
 router = new_router("read")
 
-FIELDS = REQUEST["properties"]
-BACKTEST_SCHEMA = REQUEST | {
-    "properties": FIELDS
+BACKTEST_SCHEMA = request_shape(
+    FORECAST_FIELDS
     | {
         "n_windows": {"type": "integer", "minimum": 1, "maximum": 1000},
-        "step_size": {"type": "integer", "minimum": 1, "maximum": 10000},
-    }
-}
-ANOMALIES_SCHEMA = REQUEST | {
-    "required": ["series"],
-    "properties": {key: value for key, value in FIELDS.items() if key != "quantile_levels"}
+        "step_size": optional({"type": "integer", "minimum": 1, "maximum": 10_000}),
+    },
+    ("horizon",),
+)
+ANOMALIES_SCHEMA = request_shape(
+    FORECAST_FIELDS
     | {
         "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
         "detection_length": {"type": "integer", "minimum": 1},
     },
-}
+    (),
+)
 SEASON = [112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118]
 
 Run = Callable[[str, Predictor, Judgement], dict[str, Any]]

@@ -39,7 +39,7 @@ STREAM_SCHEMA = {
     "/v1/streams",
     **describe(
         "Open a stream",
-        body=shapes.REQUEST,
+        body=shapes.STREAM,
         example=EXAMPLE,
         answer=STREAM_SCHEMA,
         errors=(404,),

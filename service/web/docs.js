@@ -12,6 +12,7 @@ function element(name, attributes = {}, ...children) {
 
 function typeOf(schema) {
   if (!schema) return "";
+  if (schema.$ref) return `${schema.$ref.split("/").pop()} (a name)`;
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(" or ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   const type = [].concat(schema.type || "any").join(" or ");

@@ -101,3 +101,12 @@ def test_large_requests_are_refused(make_client, problem):
     body = {"series": SERIES, "horizon": 4, "n_windows": 6}
     detail = problem(client.post("/v1/backtest", body), 422)["detail"]
     assert "times windows may be 20, got 24" in detail
+
+
+@pytest.mark.parametrize("path", ["/v1/backtest", "/v1/anomalies"])
+def test_measures_of_huge_values_are_null_and_no_failure(client, path):
+    body = {"series": [1e200, -2e200, 3e200, -1e200, 2e200, 1e190, 5e199], "horizon": 1}
+    response = client.post(path, body)
+    assert response.status_code == 200, response.text
+    if path == "/v1/backtest":
+        assert response.json()["measures"]["forecaster"]["mse"] is None
