@@ -75,6 +75,12 @@ def require_float(name: str, value: object, low: float, high: float) -> None:
         raise ConfigError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}.")
 
 
+def require_bool(name: str, value: object) -> None:
+    """Raise ConfigError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be true or false, got {value!r}.")
+
+
 def require_choice(name: str, value: object, choices: object) -> None:
     """Raise `ConfigError` unless `value` is one of a Literal's arguments."""
     allowed = get_args(choices)
@@ -184,8 +190,9 @@ class TrainConfig(Config):
     AdamW. clip: largest norm of the gradients. average: decay of the moving average of weights.
     batch_positions: series values per step. origins, steps: forecast origins per window and future
     steps per origin in a training step. validation_length: points held back at the end of each
-    series; None is the horizon, more for long series. precision: "auto" multiplies in bfloat16
-    where the processor has it. seed: of weights and batches.
+    series; None is the horizon, more for long series. refit: train once more on all points, as
+    long as forecast those held back best. precision: "auto" multiplies in bfloat16 where the
+    processor has it. seed: of weights and batches.
     """
 
     max_epochs: int = 30
@@ -200,6 +207,7 @@ class TrainConfig(Config):
     origins: int = 8
     steps: int = 12
     validation_length: int | None = None
+    refit: bool = True
     precision: Precision = "auto"
     seed: int = 0
 
@@ -219,5 +227,6 @@ class TrainConfig(Config):
         require_int("steps", self.steps, 1, MAX_HORIZON)
         if self.validation_length is not None:
             require_int("validation_length", self.validation_length, 1, 100_000_000)
+        require_bool("refit", self.refit)
         require_choice("precision", self.precision, Precision)
         require_int("seed", self.seed, 0, 2**31 - 1)

@@ -2,30 +2,37 @@
 
 import hashlib
 import json
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from tcn.checkpoint import load
 from tcn.config import DEFAULT_QUANTILE_LEVELS, TCNConfig, TrainConfig, WaveNetConfig
-from tcn.errors import ConfigError
 from tcn.forecaster import Forecaster
 from tcn.models.calibration import HIGH, LOW, Calibration, fit_calibration
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
-from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel, require_panel
 from tcn.series.ragged import count_finite
 from tcn.series.season import seasons_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
+from tcn.training.starting import (
+    Start,
+    chosen_config,
+    first_network,
+    require_compatible,
+    starting_point,
+    with_conditions,
+)
 from tcn.training.windows import (
     PanelBatches,
     WindowSettings,
@@ -35,12 +42,13 @@ from tcn.training.windows import (
 
 RATE_FROM_SCRATCH = 2e-3
 RATE_FROM_START = 1e-3
+FEWEST_STEPS_FROM_START = 160  # of a run that is repeated on all points
 SHARES_OF_TRAINING = (0.0, 0.25, 0.5, 0.75, 1.0)
+HALF = 0.5
 NEARLY_BEST = 0.01  # of the loss: what a share nearer to the start may lose
-_COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
-_FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
+REFIT_FOLDER = "all_points"
 
-Start = Forecaster | Literal["zero"] | str | None
+HeldBack = list[tuple[NetworkInputs, Targets]]
 
 
 def fit(
@@ -55,125 +63,193 @@ def fit(
 ) -> Forecaster:
     """Train a forecaster on a panel.
 
-    The end of every series is held back; the weights that forecast it best are kept, and the
-    quantiles are calibrated on it. All covariates of the panel are used.
+    The end of every series is held back; it tells how many steps forecast it best, and the
+    quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
+    `train_config.refit` is off. All covariates of the panel are used.
 
     config: sizes and horizon; None takes those of `start`. start: weights to begin with: "zero" for
     the pretrained model, a path, a forecaster, or None for random ones. directory: where the
     run keeps its state, so that it goes on after an interruption. progress: receives dictionaries
-    with step, steps, loss, score, best.
+    with step, steps, loss, score, best; without a score while all points are trained on.
 
     Raises ConfigError where `config` does not fit `start`, DataError where the series are too
     short, CheckpointError where the state in `directory` belongs to another run.
     """
     require_panel(panel)
     settings = train_config or TrainConfig()
-    begin = _starting_point(start)
+    begin = starting_point(start)
     conditions = Conditions.fitted(panel)
-    config = _with_conditions(_config(config, begin), conditions)
-    _require_compatible(config, begin)
-    network = _network(config, begin, settings.seed)
-    first = {name: value.detach().clone() for name, value in network.named_parameters()}
+    config = with_conditions(chosen_config(config, begin), conditions)
+    require_compatible(config, begin)
     seasons = seasons_of(panel, config.season_length)
     seasons = np.where(panel.lengths > seasons, seasons, 1)
     split = split_by_time(panel, config.horizon, settings.validation_length)
-    windows = WindowSettings(
-        horizon=config.horizon,
-        context_length=config.context_length,
-        patch_length=config.patch_length,
-        positions=settings.batch_positions,
-        origins=settings.origins,
-        steps=min(settings.steps, config.horizon),
-        seed=settings.seed,
-    )
-    batches = PanelBatches(panel, split.train_lengths, seasons, conditions, windows)
+    run = _Fit(panel, config, settings, begin, conditions, seasons, progress or _silent)
+    place = None if directory is None else Path(directory)
+    network = run.first_network()
     held_back = validation_batches(
-        panel, split.windows, seasons, conditions, windows, network.positions_read
+        panel, split.windows, seasons, conditions, run.windows, network.positions_read
     )
-    done = _train(network, batches, held_back, settings, begin is not None, directory, progress)
-    kept = {} if begin is None else _pull_back(network, first, held_back)
+    done = run.train(network, split.train_lengths, held_back, place)
+    manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
+    share = 1.0
+    if begin is not None:
+        share, loss = _pull_back(network, run.first_network(), held_back, settings.refit)
+        manifest |= {"share_of_training": share, "validation_loss": loss}
+    calibration = _calibrate(network, held_back)
+    if settings.refit and share > 0.0:
+        network = run.refit(done, share, place)
+        manifest["refit_steps"] = done.best_step
     return Forecaster(
         config=config,
         network=network,
         name=name,
-        manifest=_manifest(panel, settings, begin, done, split.windows.rows.size) | kept,
-        calibration=_calibrate(network, held_back),
+        manifest=manifest,
+        calibration=calibration,
         conditions=conditions,
     )
 
 
-def _train(
-    network: ForecastNetwork,
-    batches: PanelBatches,
-    held_back: list[tuple[NetworkInputs, Targets]],
-    settings: TrainConfig,
-    is_warm: bool,
-    directory: Path | str | None,
-    progress: Report | None,
-) -> Progress:
-    dtype = number_format(settings.precision)
-    device = torch.device("cpu")
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What the runs of one fit share: one without the points held back, and one with all."""
 
-    def loss_of(pairs: TrainingPairs) -> Tensor:
-        with autocast(device, dtype):
-            raw = network(pairs.inputs, pairs.origins)
-        return weighted_loss(network.distribution, raw, pairs.targets)
+    panel: Panel
+    config: TCNConfig | WaveNetConfig
+    settings: TrainConfig
+    begin: Forecaster | None
+    conditions: Conditions
+    seasons: NDArray[np.int64]
+    report: Report
 
-    def score() -> float:
-        return validation_loss(network, held_back)
+    @property
+    def windows(self) -> WindowSettings:
+        config, settings = self.config, self.settings
+        return WindowSettings(
+            horizon=config.horizon,
+            context_length=config.context_length,
+            patch_length=config.patch_length,
+            positions=settings.batch_positions,
+            origins=settings.origins,
+            steps=min(settings.steps, config.horizon),
+            seed=settings.seed,
+        )
 
-    per_epoch = settings.steps_per_epoch or batches.steps_per_epoch
-    steps = per_epoch * settings.max_epochs
-    peak = settings.learning_rate or (RATE_FROM_START if is_warm else RATE_FROM_SCRATCH)
-    loop = LoopSettings(
-        steps=steps,
-        learning_rate=warmup_then_linear(peak, settings.warmup_steps, steps),
-        evaluate_every=per_epoch,
-        patience=settings.patience,
-        clip=settings.clip,
-        weight_decay=settings.weight_decay,
-        average=settings.average,
-        seed=settings.seed,
-        fingerprint=_fingerprint(network, batches, settings),
-    )
-    where = None if directory is None else Path(directory)
-    return train(network, Task(batches, loss_of, score), loop, where, progress or _silent)
+    def first_network(self) -> ForecastNetwork:
+        return first_network(self.config, self.begin, self.settings.seed)
+
+    def train(
+        self,
+        network: ForecastNetwork,
+        lengths: NDArray[np.int64],
+        held_back: HeldBack,
+        place: Path | None,
+    ) -> Progress:
+        """Train on the first `lengths` points of each series; keep what forecasts the rest best."""
+        batches = self._batches(lengths)
+        per_epoch = self.settings.steps_per_epoch or batches.steps_per_epoch
+        steps = per_epoch * self.settings.max_epochs
+        is_brief = self.begin is None or not self.settings.refit
+        loop = self._loop(network, batches, steps, 0 if is_brief else FEWEST_STEPS_FROM_START)
+        task = Task(batches, self._loss_of(network), lambda: validation_loss(network, held_back))
+        return train(network, task, loop, place, self.report)
+
+    def refit(self, before: Progress, share: float, place: Path | None) -> ForecastNetwork:
+        """A network trained on all points, as long as was best without those held back."""
+        network, first = self.first_network(), self.first_network()
+        batches = self._batches(self.panel.lengths)
+        loop = self._loop(network, batches, before.best_step)
+        total = before.step + loop.steps
+
+        def report(entry: dict[str, Any]) -> None:
+            now = before.step + entry["step"]
+            self.report(entry | {"step": now, "steps": total, "best": before.best_score})
+
+        where = None if place is None else place / REFIT_FOLDER
+        train(network, Task(batches, self._loss_of(network)), loop, where, report)
+        _set_between(network, first, _weights(network), share)
+        return network
+
+    def _batches(self, lengths: NDArray[np.int64]) -> PanelBatches:
+        return PanelBatches(self.panel, lengths, self.seasons, self.conditions, self.windows)
+
+    def _loop(
+        self, network: ForecastNetwork, batches: PanelBatches, steps: int, fewest: int = 0
+    ) -> LoopSettings:
+        settings = self.settings
+        usual = RATE_FROM_SCRATCH if self.begin is None else RATE_FROM_START
+        peak = settings.learning_rate or usual
+        return LoopSettings(
+            steps=steps,
+            fewest_steps=min(fewest, steps),
+            learning_rate=warmup_then_linear(peak, settings.warmup_steps, steps),
+            evaluate_every=settings.steps_per_epoch or batches.steps_per_epoch,
+            patience=settings.patience,
+            clip=settings.clip,
+            weight_decay=settings.weight_decay,
+            average=settings.average,
+            seed=settings.seed,
+            fingerprint=_fingerprint(network, batches, settings, steps),
+        )
+
+    def _loss_of(self, network: ForecastNetwork) -> Callable[[TrainingPairs], Tensor]:
+        dtype = number_format(self.settings.precision)
+
+        def loss_of(pairs: TrainingPairs) -> Tensor:
+            with autocast(torch.device("cpu"), dtype):
+                raw = network(pairs.inputs, pairs.origins)
+            return weighted_loss(network.distribution, raw, pairs.targets)
+
+        return loss_of
 
 
 def _pull_back(
-    network: ForecastNetwork,
-    first: dict[str, Tensor],
-    held_back: list[tuple[NetworkInputs, Targets]],
-) -> dict[str, float]:
-    """Move the weights back towards the start as far as they validate nearly as well.
+    network: ForecastNetwork, first: ForecastNetwork, held_back: HeldBack, is_refitted: bool
+) -> tuple[float, float]:
+    """Move the weights back towards the first as far as they validate nearly as well.
 
-    Returns the share of the way from the start that is kept, and its loss. Weights between a
-    pretrained and a fine-tuned network often beat both (Wortsman et al. 2022, arXiv:2109.01903);
-    of shares that differ by next to nothing on the points held back, the smallest is the safest.
+    Returns the share of the way that is kept, and its loss. Weights between a pretrained and a
+    fine-tuned network often beat both (Wortsman et al. 2022, arXiv:2109.01903).
     """
-    trained = {name: value.detach().clone() for name, value in network.named_parameters()}
+    trained = _weights(network)
     losses = {}
     for share in SHARES_OF_TRAINING:
         _set_between(network, first, trained, share)
         with torch.inference_mode():
             losses[share] = validation_loss(network, held_back)
-    lowest = min(losses.values())
-    best = min(s for s in losses if losses[s] <= lowest + NEARLY_BEST * abs(lowest))
+    best = share_to_keep(losses, is_refitted)
     _set_between(network, first, trained, best)
-    return {"share_of_training": best, "validation_loss": losses[best]}
+    return best, losses[best]
+
+
+def share_to_keep(losses: dict[float, float], is_refitted: bool) -> float:
+    """Share of the way from the first weights by the validation losses of several.
+
+    Of shares that differ by next to nothing, the smallest is the safest. A run that is repeated on
+    all points will know more than was validated: it keeps half at least, unless half does harm.
+    """
+    nearly = {share: loss + NEARLY_BEST * abs(loss) for share, loss in losses.items()}
+    lowest = min(losses, key=losses.__getitem__)
+    safest = min(share for share, loss in losses.items() if loss <= nearly[lowest])
+    if is_refitted and losses[HALF] <= nearly[0.0]:
+        return max(safest, HALF)
+    return safest
+
+
+def _weights(network: ForecastNetwork) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.named_parameters()}
 
 
 @torch.no_grad()
 def _set_between(
-    network: ForecastNetwork, first: dict[str, Tensor], last: dict[str, Tensor], share: float
+    network: ForecastNetwork, first: ForecastNetwork, last: dict[str, Tensor], share: float
 ) -> None:
+    begin = dict(first.named_parameters())
     for name, value in network.named_parameters():
-        value.copy_(last[name] if share == 1.0 else torch.lerp(first[name], last[name], share))
+        value.copy_(last[name] if share == 1.0 else torch.lerp(begin[name], last[name], share))
 
 
-def validation_loss(
-    network: ForecastNetwork, held_back: list[tuple[NetworkInputs, Targets]]
-) -> float:
+def validation_loss(network: ForecastNetwork, held_back: HeldBack) -> float:
     """Mean loss over the held-back windows."""
     total, count = 0.0, 0
     for inputs, targets in held_back:
@@ -183,9 +259,7 @@ def validation_loss(
     return total / max(count, 1)
 
 
-def _calibrate(
-    network: ForecastNetwork, held_back: list[tuple[NetworkInputs, Targets]]
-) -> Calibration:
+def _calibrate(network: ForecastNetwork, held_back: HeldBack) -> Calibration:
     head = network.distribution
     trained = getattr(head, "levels", None) or DEFAULT_QUANTILE_LEVELS
     levels = tuple(sorted({*trained, LOW, HIGH}))
@@ -196,91 +270,9 @@ def _calibrate(
     return fit_calibration(torch.cat(quantiles), target, weight, levels)
 
 
-def _starting_point(start: Start) -> Forecaster | None:
-    if start is None or isinstance(start, Forecaster):
-        return start
-    return load(start)
-
-
-def _config(
-    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None
-) -> TCNConfig | WaveNetConfig:
-    if config is not None:
-        return config
-    return TCNConfig() if begin is None else begin.config
-
-
-def _with_conditions(
-    config: TCNConfig | WaveNetConfig, conditions: Conditions
-) -> TCNConfig | WaveNetConfig:
-    return replace(
-        config,
-        past_covariates=tuple(column.label for column in conditions.past),
-        future_covariates=tuple(column.label for column in conditions.future),
-        static_covariates=tuple(column.label for column in conditions.static),
-    )
-
-
-def _require_compatible(config: TCNConfig | WaveNetConfig, begin: Forecaster | None) -> None:
-    if begin is None:
-        return
-    if type(config) is not type(begin.config):
-        raise ConfigError(
-            f"A {type(config).__name__} cannot start from {begin.name!r}, whose config is a "
-            f"{type(begin.config).__name__}. Pass start=None to train from scratch."
-        )
-    different = [
-        field.name
-        for field in fields(config)
-        if field.name not in _FREE_FIELDS
-        and getattr(config, field.name) != getattr(begin.config, field.name)
-    ]
-    if different:
-        values = ", ".join(f"{key}={getattr(begin.config, key)!r}" for key in different)
-        raise ConfigError(
-            f"The config differs from that of {begin.name!r} in {', '.join(different)}. "
-            f"Use {values}, or pass start=None to train from scratch."
-        )
-
-
-def _network(
-    config: TCNConfig | WaveNetConfig, begin: Forecaster | None, seed: int
-) -> ForecastNetwork:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
-        network = ForecastNetwork(config)
-    if begin is not None:
-        same = all(getattr(config, k) == getattr(begin.config, k) for k in _COVARIATE_FIELDS)
-        _take_weights(network, begin.network, config.patch_length, same)
-    return network
-
-
-@torch.no_grad()
-def _take_weights(
-    network: ForecastNetwork,
-    source: ForecastNetwork,
-    patch_length: int,
-    has_same_covariates: bool,
-) -> None:
-    """Copy what both have; what reads other covariates than the source starts at zero."""
-    known = dict(source.named_parameters())
-    for name, value in network.named_parameters():
-        if has_same_covariates or not _reads_covariates(name):
-            value.copy_(known[name])
-        elif name == "stem.weight":
-            shared = N_FEATURES * patch_length
-            value.zero_()
-            value[:, :shared] = known[name][:, :shared]
-
-
-def _reads_covariates(name: str) -> bool:
-    """Whether a parameter's shape or meaning depends on the covariates."""
-    return name == "stem.weight" or any(
-        part in ("known", "static", "constant") for part in name.split(".")
-    )
-
-
-def _fingerprint(network: ForecastNetwork, batches: PanelBatches, settings: TrainConfig) -> str:
+def _fingerprint(
+    network: ForecastNetwork, batches: PanelBatches, settings: TrainConfig, steps: int
+) -> str:
     """Hash of all that decides the steps: first weights, data, covariates and settings."""
     panel = batches.panel
     arrays = [value.detach().numpy() for value in network.state_dict().values()]
@@ -290,7 +282,7 @@ def _fingerprint(network: ForecastNetwork, batches: PanelBatches, settings: Trai
     digest = hashlib.sha256()
     add_arrays(digest, arrays)
     plain = [settings.to_dict(), vars(batches.settings), batches.conditions.to_dict()]
-    digest.update(json.dumps([repr(network), *plain]).encode())
+    digest.update(json.dumps([repr(network), steps, *plain]).encode())
     return digest.hexdigest()
 
 

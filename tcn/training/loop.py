@@ -42,14 +42,16 @@ class Task(Generic[Batch]):
 class LoopSettings:
     """Numbers of the loop.
 
-    learning_rate: of each step. evaluate_every: steps between scores. patience: scores without
-    gain before stopping. average: decay of the moving average; 0 keeps the last weights.
+    learning_rate: of each step. evaluate_every: steps between scores. fewest_steps: before which
+    no weights are kept as the best. patience: scores without gain before stopping. average: decay
+    of the moving average; 0 keeps the last weights.
     fingerprint: what a resumed run must agree on.
     """
 
     steps: int
     learning_rate: Callable[[int], float]
     evaluate_every: int = 100
+    fewest_steps: int = 0
     patience: int = 10
     clip: float = 1.0
     weight_decay: float = 0.01
@@ -116,7 +118,8 @@ def train(
 
 def _steps(run: "Run", task: Task[Batch], report: Report) -> None:
     settings, progress, saved = run.settings, run.progress, time.monotonic()
-    if progress.best_score is None and progress.step == 0 and task.score is not None:
+    is_new = progress.step == 0 and progress.best_score is None
+    if is_new and run.may_keep and task.score is not None:
         run.keep_best(_score(run, task.score))
     while True:
         if run.is_evaluation_due:
@@ -136,7 +139,7 @@ def _evaluate(run: "Run", score: Callable[[], float] | None, report: Report) -> 
     if score is not None:
         entry["score"] = _score(run, score)
     with interrupts_held():
-        if score is not None:
+        if score is not None and run.may_keep:
             run.keep_best(entry["score"])
         progress.history.append(entry)
         progress.loss_sum, progress.counted = 0.0, 0
@@ -168,6 +171,11 @@ class Run:
         step, settings = self.progress.step, self.settings
         is_there = step % settings.evaluate_every == 0 or step == settings.steps
         return is_there and self.progress.counted > 0
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether weights of this step may be kept as the best."""
+        return self.progress.step >= self.settings.fewest_steps
 
     def take_step(self, task: Task[Batch]) -> None:
         """One optimiser step; one whose gradients are not finite is left out."""

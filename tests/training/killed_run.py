@@ -17,12 +17,13 @@ import tcn
 from tcn.forecaster import Forecaster
 from tcn.training import LoopSettings
 
-STEPS = 80
+STEPS = 40
 
 
 def train(directory: Path | None, steps: int = STEPS) -> Forecaster:
     """Train with dropout, so that random numbers matter too."""
-    settings = replace(QUICK, max_epochs=steps // 10, steps_per_epoch=10, patience=1000)
+    epochs = {"max_epochs": steps // 10, "steps_per_epoch": 10, "patience": 1000}
+    settings = replace(QUICK, refit=True, **epochs)
     return tcn.fit(seasonal_panel(), small(dropout=0.1), settings, start=None, directory=directory)
 
 

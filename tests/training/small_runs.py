@@ -24,6 +24,7 @@ QUICK = TrainConfig(
     learning_rate=1e-2,
     warmup_steps=5,
     average=0.9,
+    refit=False,
     precision="float32",
 )
 

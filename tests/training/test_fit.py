@@ -19,6 +19,7 @@ import tcn
 from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
 from tcn.errors import CheckpointError, ConfigError, DataError
 from tcn.series import Panel
+from tcn.training.fit import share_to_keep
 
 
 def weights_of(forecaster):
@@ -76,8 +77,43 @@ def test_progress_reports_each_evaluation():
     assert all({"loss", "score", "best"} <= entry.keys() for entry in entries)
 
 
+def test_all_points_are_trained_on_for_as_many_steps_as_were_best_without_the_last():
+    entries = []
+    settings = replace(QUICK, refit=True)
+    forecaster = tcn.fit(seasonal_panel(), small(), settings, start=None, progress=entries.append)
+    steps = forecaster.manifest["best_step"]
+    assert forecaster.manifest["refit_steps"] == steps > 0
+    later = entries[3:]
+    assert [entry["step"] for entry in later] == list(range(40, 31 + steps, 10))
+    assert {entry["steps"] for entry in later} == {30 + steps}
+    assert all("score" not in entry for entry in later)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_newest_points_are_trained_on_only_by_a_run_with_all_points(refit):
+    panel = seasonal_panel()
+    values = panel.values.reshape(8, 60).copy()
+    values[:, -6:] += 1e-3  # too little to choose other weights by
+    moved = Panel.from_arrays(list(values), season_length=7)
+    settings = replace(QUICK, refit=refit)
+    fitted = [tcn.fit(each, small(), settings, start=None) for each in (panel, moved)]
+    assert fitted[0].manifest["best_step"] == fitted[1].manifest["best_step"]
+    assert same(*map(weights_of, fitted)) is not refit
+
+
+def test_half_of_a_run_that_is_repeated_is_kept_unless_it_does_harm():
+    helps = {0.0: 1.0, 0.25: 0.9, 0.5: 0.8, 0.75: 0.7, 1.0: 0.75}
+    hardly = {0.0: 1.0, 0.25: 0.999, 0.5: 1.005, 0.75: 1.1, 1.0: 1.2}
+    harms = {0.0: 1.0, 0.25: 1.01, 0.5: 1.1, 0.75: 1.2, 1.0: 1.3}
+    for is_refitted, kept in ((False, (0.75, 0.0, 0.0)), (True, (0.75, 0.5, 0.0))):
+        found = [share_to_keep(losses, is_refitted) for losses in (helps, hardly, harms)]
+        assert tuple(found) == kept
+
+
 def test_training_stops_when_nothing_is_gained():
-    settings = replace(QUICK, max_epochs=50, steps_per_epoch=1, patience=2, learning_rate=1e-8)
+    settings = replace(
+        QUICK, refit=False, max_epochs=50, steps_per_epoch=1, patience=2, learning_rate=1e-8
+    )
     values = np.full((3, 40), 5.0)
     forecaster = tcn.fit(panel_with(values), small(), settings, start=None)
     assert forecaster.manifest["steps"] == 2
@@ -86,11 +122,13 @@ def test_training_stops_when_nothing_is_gained():
 def test_zero_fine_tuned_is_never_worse_than_zero_on_the_validation_windows():
     """Steps that only do harm are undone: the weights are those of zero."""
     zero = tcn.load("zero")
-    settings = replace(QUICK, max_epochs=2, steps_per_epoch=1, learning_rate=0.5, average=0.0)
+    options = {"max_epochs": 2, "steps_per_epoch": 1, "learning_rate": 0.5, "average": 0.0}
+    settings = replace(QUICK, refit=True, **options)
     forecaster = tcn.fit(seasonal_panel(), replace(zero.config, horizon=6), settings, start="zero")
     scores = [entry["score"] for entry in forecaster.manifest["history"]]
     assert forecaster.manifest["validation_loss"] < min(scores)
-    assert forecaster.manifest["best_step"] == 0
+    assert forecaster.manifest["share_of_training"] == 0.0
+    assert "refit_steps" not in forecaster.manifest
     assert same(weights_of(forecaster), weights_of(zero))
     assert forecaster.manifest["start"] == "zero"
 

@@ -20,6 +20,7 @@ from training.small_runs import QUICK, seasonal_panel, small
 
 import tcn
 from tcn.checkpoint import load_state
+from tcn.training.fit import REFIT_FOLDER
 from tcn.training.interrupts import interrupts_held
 from tcn.training.loop import STATE_FILE, LoopSettings, Task, train, warmup_then_linear
 
@@ -177,13 +178,15 @@ def start_child(directory: Path, saved: Path) -> "subprocess.Popen[bytes]":
 
 def steps_done(directory: Path) -> int:
     """Steps in the state that the run has written last."""
-    path = directory / STATE_FILE
-    return load_state(path)[1]["progress"]["step"] if path.exists() else 0
+    """Of both runs of a fit: one without the points held back, one with all."""
+    paths = [directory / STATE_FILE, directory / REFIT_FOLDER / STATE_FILE]
+    return sum(load_state(path)[1]["progress"]["step"] for path in paths if path.exists())
 
 
+@pytest.mark.timeout(240)  # four processes, of which three train
 def test_a_run_killed_at_a_random_step_and_resumed_equals_one_that_was_not(tmp_path):
     directory, saved = tmp_path / "run", tmp_path / "model"
-    target = random.Random().randint(1, 30)
+    target = random.Random().randint(1, 45)
     child = start_child(directory, saved)
     while steps_done(directory) < target:
         assert child.poll() is None, "the run ended before it could be killed"

@@ -1,0 +1,103 @@
+"""What a run starts from: the weights and config of another forecaster, or random weights."""
+
+from dataclasses import fields, replace
+from typing import Literal
+
+import torch
+
+from tcn.checkpoint import load
+from tcn.config import TCNConfig, WaveNetConfig
+from tcn.errors import ConfigError
+from tcn.forecaster import Forecaster
+from tcn.models.forecast import ForecastNetwork
+from tcn.series.conditions import Conditions
+from tcn.series.features import N_FEATURES
+
+Start = Forecaster | Literal["zero"] | str | None
+
+_COVARIATE_FIELDS = ("past_covariates", "future_covariates", "static_covariates")
+_FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVARIATE_FIELDS}
+
+
+def starting_point(start: Start) -> Forecaster | None:
+    if start is None or isinstance(start, Forecaster):
+        return start
+    return load(start)
+
+
+def chosen_config(
+    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None
+) -> TCNConfig | WaveNetConfig:
+    if config is not None:
+        return config
+    return TCNConfig() if begin is None else begin.config
+
+
+def with_conditions(
+    config: TCNConfig | WaveNetConfig, conditions: Conditions
+) -> TCNConfig | WaveNetConfig:
+    return replace(
+        config,
+        past_covariates=tuple(column.label for column in conditions.past),
+        future_covariates=tuple(column.label for column in conditions.future),
+        static_covariates=tuple(column.label for column in conditions.static),
+    )
+
+
+def require_compatible(config: TCNConfig | WaveNetConfig, begin: Forecaster | None) -> None:
+    if begin is None:
+        return
+    if type(config) is not type(begin.config):
+        raise ConfigError(
+            f"A {type(config).__name__} cannot start from {begin.name!r}, whose config is a "
+            f"{type(begin.config).__name__}. Pass start=None to train from scratch."
+        )
+    different = [
+        field.name
+        for field in fields(config)
+        if field.name not in _FREE_FIELDS
+        and getattr(config, field.name) != getattr(begin.config, field.name)
+    ]
+    if different:
+        values = ", ".join(f"{key}={getattr(begin.config, key)!r}" for key in different)
+        raise ConfigError(
+            f"The config differs from that of {begin.name!r} in {', '.join(different)}. "
+            f"Use {values}, or pass start=None to train from scratch."
+        )
+
+
+def first_network(
+    config: TCNConfig | WaveNetConfig, begin: Forecaster | None, seed: int
+) -> ForecastNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
+        network = ForecastNetwork(config)
+    if begin is not None:
+        same = all(getattr(config, k) == getattr(begin.config, k) for k in _COVARIATE_FIELDS)
+        _take_weights(network, begin.network, config.patch_length, same)
+    return network
+
+
+@torch.no_grad()
+def _take_weights(
+    network: ForecastNetwork,
+    source: ForecastNetwork,
+    patch_length: int,
+    has_same_covariates: bool,
+) -> None:
+    """Copy what both have; what reads other covariates than the source starts at zero."""
+    known = dict(source.named_parameters())
+    for name, value in network.named_parameters():
+        if has_same_covariates or not _reads_covariates(name):
+            value.copy_(known[name])
+        elif name == "stem.weight":
+            shared = N_FEATURES * patch_length
+            value.zero_()
+            value[:, :shared] = known[name][:, :shared]
+
+
+def _reads_covariates(name: str) -> bool:
+    """Whether a parameter's shape or meaning depends on the covariates."""
+    return name == "stem.weight" or any(
+        part in ("known", "static", "constant") for part in name.split(".")
+    )
