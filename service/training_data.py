@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 
 import tcn
 from service.engine import panel_key, to_panel
@@ -30,6 +31,7 @@ SHARED_KEYS = frozenset(
 )
 JSON_KEYS = SHARED_KEYS | {"series", "tz"}
 COLUMN_KEYS = ("id_col", "time_col", "target_col", "freq", "tz", "time_format")
+SEVERAL_KEYS = ("id_col", "target_col")  # one column or some
 LIST_KEYS = ("past_covariates", "future_covariates", "static_covariates")
 CSV_KEYS = SHARED_KEYS | {*COLUMN_KEYS, *LIST_KEYS, "max_epochs"}
 MAX_OPTION = 1000
@@ -46,11 +48,22 @@ class Order:
     params: dict[str, Any]
 
 
-def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Turn query or form fields into the values that JSON would have."""
+def query_of(request: Request) -> dict[str, str]:
+    """Return the fields of a query, each of which may be there once."""
+    items = request.query_params.multi_items()
+    if len({key for key, _ in items}) != len(items):
+        raise Problem(422, "A field of the query is there twice. Keep one of them.")
+    return dict(items)
+
+
+def options_of_text(fields: Mapping[str, str], known: frozenset[str] = CSV_KEYS) -> dict[str, Any]:
+    """Turn query or form fields into the values that JSON would have.
+
+    Names of columns are split at commas, as on the command line.
+    """
     options: dict[str, Any] = {}
     report = Report()
-    refuse_unknown(fields, CSV_KEYS, (), report)
+    refuse_unknown(fields, known, (), report)
     report.raise_if_any()
     for key, text in fields.items():
         if len(text) > MAX_OPTION:
@@ -58,7 +71,9 @@ def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
         if key in ("horizon", "season_length", "max_epochs"):
             options[key] = int(text) if re.fullmatch(r"\d{1,9}", text) else text
         elif key in LIST_KEYS:
-            options[key] = [name.strip() for name in text.split(",") if name.strip()]
+            options[key] = _names(text)
+        elif key in SEVERAL_KEYS and len(several := _names(text)) > 1:
+            options[key] = several
         elif key in ("network", "train"):
             options[key] = _object(text, key)
         elif text:
@@ -68,6 +83,10 @@ def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
         train = options.get("train", {})
         options["train"] = train | epochs if isinstance(train, dict) else train
     return options
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _object(text: str, key: str) -> Any:

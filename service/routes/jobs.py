@@ -31,6 +31,7 @@ from service.training_data import (
     panel_of_csv,
     panel_of_series,
     parse_order,
+    query_of,
 )
 from tcn.config import TCNConfig, TrainConfig
 from tcn.errors import TcnError
@@ -119,7 +120,7 @@ async def _receive(request: Request, state: ServiceState, directory: Path) -> tu
     """Store the data of a request in the job's directory and check it there."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == "text/csv":
-        options = options_of_text(_query(request))
+        options = options_of_text(query_of(request))
         pieces = state.bodies.pieces(request, state.settings.max_upload_bytes)
         digest = await _store_pieces(pieces, directory)
     elif media == "multipart/form-data":
@@ -156,13 +157,6 @@ def _parse_json(body: Any, settings: Settings) -> tuple[Order, bytes]:
     panel_of_series(body, settings)
     data = {key: body[key] for key in ("series", "freq", "tz") if key in body}
     return order, orjson.dumps(data)
-
-
-def _query(request: Request) -> dict[str, str]:
-    items = request.query_params.multi_items()
-    if len({key for key, _ in items}) != len(items):
-        raise Problem(422, "A field of the query is there twice. Keep one of them.")
-    return dict(items)
 
 
 def _write(path: Path, data: bytes) -> None:
