@@ -38,7 +38,7 @@ from tcn.series.scaling import (
     LocScale,
     read_history,
 )
-from tcn.series.season import seasons_of
+from tcn.series.season import cycles_of
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -83,10 +83,11 @@ class Forecaster:
         """Forecast the next `horizon` steps of every series.
 
         The cycle is `season_length`, or else the config's, or the panel's, or that of the
-        frequency, or one found in the values. Missing values at the start are ignored, and so are
-        covariates that the network was not trained with. Each answer is the same whatever other
-        series are in the panel, to rounding. Raises DataError for a series without a single value
-        in the context, ConfigError for a horizon or level that is not allowed.
+        frequency, or one found in the values; a week where one of the last three is a day and the
+        weeks of a series are more alike than its days. Missing values at the start are ignored, and
+        so are covariates that the network was not trained with. Each answer is the same whatever
+        other series are in the panel, to rounding. Raises DataError for a series without a single
+        value in the context, ConfigError for a horizon or level that is not allowed.
 
         precision: "bfloat16" multiplies in half precision, which is faster for many series on
         processors that have it, and coarser: forecasts move by about a hundredth of the series'
@@ -146,7 +147,7 @@ class Forecaster:
     ) -> NDArray[np.int64]:
         """Cycle of each series; one that was not seen whole is not used."""
         given = self.config.season_length if season_length is None else season_length
-        seasons = seasons_of(panel, given, newest=self.config.context_length)
+        seasons = cycles_of(panel, given, newest=self.config.context_length)
         return np.where(ages > seasons, seasons, 1).astype(np.int64)
 
     def _batch(

@@ -22,7 +22,7 @@ from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel, require_panel
 from tcn.series.ragged import count_finite
-from tcn.series.season import seasons_of
+from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
@@ -74,7 +74,7 @@ def fit(
     _require_compatible(config, begin)
     network = _network(config, begin, settings.seed)
     first = {name: value.detach().clone() for name, value in network.named_parameters()}
-    seasons = seasons_of(panel, config.season_length)
+    seasons = cycles_of(panel, config.season_length, newest=config.context_length)
     seasons = np.where(panel.lengths > seasons, seasons, 1)
     split = split_by_time(panel, config.horizon, settings.validation_length)
     windows = WindowSettings(
