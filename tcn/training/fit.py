@@ -48,6 +48,7 @@ def fit(
     config: TCNConfig | WaveNetConfig | None = None,
     train_config: TrainConfig | None = None,
     *,
+    horizon: int | None = None,
     start: Start = "zero",
     directory: Path | str | None = None,
     progress: Report | None = None,
@@ -58,10 +59,11 @@ def fit(
     The end of every series is held back; the weights that forecast it best are kept, and the
     quantiles are calibrated on it. All covariates of the panel are used.
 
-    config: sizes and horizon; None takes those of `start`. start: weights to begin with: "zero" for
-    the pretrained model, a path, a forecaster, or None for random ones. directory: where the
-    run keeps its state, so that it goes on after an interruption. progress: receives dictionaries
-    with step, steps, loss, score, best.
+    config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
+    pass, in place of the config's. start: weights to begin with: "zero" for the pretrained model, a
+    path, a forecaster, or None for random ones. directory: where the run keeps its state, so that
+    it goes on after an interruption. progress: receives dictionaries with step, steps, loss, score,
+    best; `print` will do.
 
     Raises ConfigError where `config` does not fit `start`, DataError where the series are too
     short, CheckpointError where the state in `directory` belongs to another run.
@@ -70,7 +72,7 @@ def fit(
     settings = train_config or TrainConfig()
     begin = _starting_point(start)
     conditions = Conditions.fitted(panel)
-    config = _with_conditions(_config(config, begin), conditions)
+    config = _with_conditions(_config(config, begin, horizon), conditions)
     _require_compatible(config, begin)
     network = _network(config, begin, settings.seed)
     first = {name: value.detach().clone() for name, value in network.named_parameters()}
@@ -203,11 +205,16 @@ def _starting_point(start: Start) -> Forecaster | None:
 
 
 def _config(
-    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None
+    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None, horizon: int | None
 ) -> TCNConfig | WaveNetConfig:
-    if config is not None:
-        return config
-    return TCNConfig() if begin is None else begin.config
+    if config is None:
+        config = TCNConfig() if begin is None else begin.config
+    if not isinstance(config, TCNConfig | WaveNetConfig):
+        raise ConfigError(
+            f"config must be a TCNConfig or a WaveNetConfig, got a {type(config).__name__}. "
+            "For a horizon alone pass horizon=12."
+        )
+    return config if horizon is None else replace(config, horizon=horizon)
 
 
 def _with_conditions(
