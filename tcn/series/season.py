@@ -70,7 +70,7 @@ def cycles_of(
         if not _is_day(panel, day):
             continue
         rows = np.flatnonzero((seasons == day) & (lengths >= 2 * DAYS_OF_WEEK * day))
-        n_parts = -(-int(lengths[rows].sum()) // VALUES_AT_ONCE)
+        n_parts = -(-int(panel.lengths[rows].sum()) // VALUES_AT_ONCE)
         for part in np.array_split(rows, n_parts) if n_parts else ():
             recent = panel.take(part)
             recent = recent if newest is None else recent.last(newest)
