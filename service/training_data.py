@@ -30,13 +30,28 @@ SHARED_KEYS = frozenset(
     {"name", "version", "horizon", "start", "kind", "network", "train", "season_length", "freq"}
 )
 JSON_KEYS = SHARED_KEYS | {"series", "tz"}
-COLUMN_KEYS = ("id_col", "time_col", "target_col", "freq", "tz", "time_format")
+COLUMN_KEYS = (
+    "id_col",
+    "time_col",
+    "target_col",
+    "freq",
+    "tz",
+    "time_format",
+    "delimiter",
+    "decimal",
+    "encoding",
+)
 SEVERAL_KEYS = ("id_col", "target_col")  # one column or some
 LIST_KEYS = ("past_covariates", "future_covariates", "static_covariates")
 CSV_KEYS = SHARED_KEYS | {*COLUMN_KEYS, *LIST_KEYS, "max_epochs"}
 MAX_OPTION = 1000
 
 _NAME = re.compile(NAME_PATTERN)
+_ENCODING = re.compile(  # of text; others Python knows are slow, or are no encodings of files
+    r"utf-?(8|16)|latin-?1|iso-?8859-\d{1,2}|(windows-|cp)125\d|cp(437|85\d)|shift-?jis|gb18030|gbk"
+    r"|big5|euc-?(jp|kr)|koi8-?[ru]|mac-?roman",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,8 @@ def options_of_text(fields: Mapping[str, str], known: frozenset[str] = CSV_KEYS)
             options[key] = several
         elif key in ("network", "train"):
             options[key] = _object(text, key)
+        elif key == "encoding" and not _ENCODING.fullmatch(text):
+            raise Problem(422, "#/encoding: must be one such as utf-8, utf-16, latin-1 or cp1252.")
         elif text:
             options[key] = text
     if "max_epochs" in options:

@@ -127,6 +127,9 @@ async def _receive(request: Request, state: ServiceState, directory: Path) -> tu
         options, digest = await _store_form(request, state, directory)
     else:
         return await _receive_json(request, state, directory)
+    if not {"name", "horizon"} <= options.keys():
+        place = "query, as in /v1/train?name=sales&horizon=12" if media == "text/csv" else "form"
+        raise Problem(422, f"A file needs the fields 'name' and 'horizon' in the {place}.")
     order = parse_order(options, state.settings)
     await asyncio.to_thread(_check_csv, directory / DATA, order)
     return order, hashlib.sha256(digest + orjson.dumps(options)).hexdigest()

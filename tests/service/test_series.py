@@ -47,10 +47,19 @@ def test_a_job_trains_on_series_that_several_columns_name(client):
     assert job.status_code == 202, job.text
 
 
+def test_a_file_may_say_how_it_is_written(client):
+    text = "Tag|Wert\n01.02.24|1,5\n02.02.24|2,5\n".encode("cp1252")
+    query = "?delimiter=%7C&decimal=,&encoding=cp1252&time_format=%25d.%25m.%25y"
+    answer = read(client, query, text).json()
+    assert answer["series"][0]["y"] == [1.5, 2.5]
+    assert answer["series"][0]["start"] == "2024-02-01"
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("?horizon=3", "unknown field 'horizon'. Known fields: freq, id_col, "),
+        ("?encoding=idna", "#/encoding: must be one such as utf-8, utf-16, latin-1 or cp1252."),
+        ("?horizon=3", "unknown field 'horizon'. Known fields: decimal, "),
         ("?id_col=item&id_col=store", "A field of the query is there twice."),
         ("?id_col=store,shelf", "Columns missing"),
         ("?target_col=sold&freq=fortnight", "Unknown frequency"),
