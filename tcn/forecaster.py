@@ -47,6 +47,7 @@ DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ROLL_LEVELS = DEFAULT_QUANTILE_LEVELS
 N_PATHS = 12
 VALUES_AT_ONCE = 8192  # whose features are made together: so many fit the processor's cache
+VALUES_SIDE_BY_SIDE = 65_536  # the same for several threads, which wait between short calls
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,11 @@ class Forecaster:
         ages = _ages(panel, self.config.context_length)
         seasons = self._seasons(panel, ages, season_length)
         patch = self.config.patch_length
+        at_once = VALUES_AT_ONCE if torch.get_num_threads() == 1 else VALUES_SIDE_BY_SIDE
 
         def answer(chosen: tuple[Index, int]) -> tuple[Index, Array, Array]:
             rows, n_patches = chosen
-            batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
+            batch = self._batch(panel, rows, n_patches * patch, seasons[rows], at_once)
             with autocast(torch.device("cpu"), asked.dtype):
                 return rows, *self._predict_batch(batch, asked.horizon, asked.levels)
 
@@ -151,7 +153,7 @@ class Forecaster:
         return np.where(ages > seasons, seasons, 1).astype(np.int64)
 
     def _batch(
-        self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
+        self, panel: Panel, rows: Index, length: int, seasons: Index, at_once: int
     ) -> "Batch":
         values = windows_ending_at(panel, rows, panel.lengths[rows], length)
         values[:, : max(length - self.config.context_length, 0)] = np.nan
@@ -161,6 +163,7 @@ class Forecaster:
             panel=panel,
             rows=rows,
             low=_lower_bound(values),
+            at_once=at_once,
         )
 
     def _predict_batch(
@@ -241,11 +244,12 @@ class Batch:
     panel: Panel
     rows: NDArray[np.int64]
     low: Array  # (N, 1) zero for series that never were negative, else minus infinity
+    at_once: int  # values whose features are made together
 
     def read(self, positions: int, horizon: int) -> "Reading":
         """What the network is told of the newest `positions`, made in pieces of some windows."""
         n, length = self.values.shape
-        size = max(VALUES_AT_ONCE // length, 1)
+        size = max(self.at_once // length, 1)
         pieces = [slice(first, first + size) for first in range(0, n, size)]
         return _joined([self._read_piece(piece, positions, horizon) for piece in pieces])
 
