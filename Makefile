@@ -60,7 +60,7 @@ test-slow: $(STAMP)  ## the tests that train for real
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 bench: $(STAMP)  ## speed, memory and growth beside peers (which must be installed), as one table
-	@set -e; for name in training_speed time_to_accuracy prediction_speed start_up memory cost_growth latency; do $(BIN)/python -m benchmarks.$$name; done
+	@set -e; for name in training_speed time_to_accuracy prediction_speed start_up memory long_files cost_growth latency; do $(BIN)/python -m benchmarks.$$name; done
 	$(BIN)/python -m benchmarks.training_speed --threads 1
 	$(BIN)/python -m benchmarks.prediction_speed --threads 2
 	-$(BIN)/python -m benchmarks.gpu  # ends with 1 where there is no CUDA device

@@ -8,7 +8,8 @@ first call. Weights are random: the cost is the same.
 
     context  16 series of 128 ... 16,384 points, levels so that the network reads all of them
     series   1 ... 1,000,000 series of 24 points, horizon 4, 3 levels of 16, batches of 4,096
-    levels   64 series of 2,048 points, 1 ... 12 levels
+    levels   64 series of 2,048 points, 1 ... 12 levels; beside it the same network evaluated in
+             full, as others do: every level at every position that there is
 """
 
 import argparse
@@ -17,15 +18,18 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import tcn
 from benchmarks.side_by_side import processor, write_result
 from tcn.layers import dilation_cycles, levels_for
 from tcn.models.forecast import ForecastNetwork
+from tcn.models.inputs import NetworkInputs
 
 CONTEXTS = (128, 256, 512, 1024, 2048, 4096, 8192, 16_384)
 SERIES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
@@ -39,13 +43,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.point:
         table, size = options.point
-        print(json.dumps(_measure(*_case(table, int(size)))))
+        kind = FullNetwork if table == "full" else ForecastNetwork
+        print(json.dumps(_measure(kind, *_case(table, int(size)))))
         return
     tables: dict[str, list[dict[str, Any]]] = {}
     for table, sizes in (("context", CONTEXTS), ("series", SERIES), ("levels", LEVELS)):
         tables[table] = []
         for size in sizes:
             tables[table].append({table: size, **_child(table, size)})
+            if table == "levels":
+                tables[table][-1]["full_cpu_ms"] = _child("full", size)["cpu_ms"]
             print(tables[table][-1], flush=True)
     growth = {name: _growth(name, rows) for name, rows in tables.items()}
     print(processor(), growth)
@@ -57,7 +64,7 @@ def _case(table: str, size: int) -> tuple[tcn.TCNConfig, int, int]:
     if table == "series":
         config = _config(context=24, levels=3, channels=16, horizon=4)
         return config, size, 24
-    if table == "levels":
+    if table in ("levels", "full"):
         return _config(context=2048, levels=size), 64, 2048
     levels = levels_for(size // PATCH, 3)
     return _config(context=size, levels=levels), 16, size
@@ -76,9 +83,40 @@ def _config(*, context: int, levels: int, channels: int = 32, horizon: int = 24)
     )
 
 
-def _measure(config: tcn.TCNConfig, n_series: int, n_points: int) -> dict[str, float]:
+class FullNetwork(ForecastNetwork):
+    """The same network with the same weights, evaluated at every position of every level."""
+
+    @property
+    def positions_read(self) -> int:
+        """All that there are."""
+        return 1 << 30
+
+    def forward(self, inputs: NetworkInputs, origins: Tensor | None = None) -> Tensor:
+        """As `ForecastNetwork.forward`, the newest patch picked at the end."""
+        n, _, length = inputs.features.shape
+        newest = torch.full((n, 1), -(-length // self.patch_length) - 1)
+        return super().forward(inputs, newest if origins is None else origins)
+
+
+def _require_equal(forecaster: tcn.Forecaster, panel: tcn.Panel) -> None:
+    """End unless both ways forecast the same."""
+    plain = ForecastNetwork(forecaster.config).eval()
+    plain.load_state_dict(forecaster.network.state_dict())
+    other = replace(forecaster, network=plain)
+    np.testing.assert_allclose(
+        forecaster.predict(panel).quantiles, other.predict(panel).quantiles, rtol=1e-4, atol=1e-4
+    )
+
+
+def _measure(
+    kind: type[ForecastNetwork], config: tcn.TCNConfig, n_series: int, n_points: int
+) -> dict[str, float]:
     torch.set_num_threads(1)
-    forecaster = tcn.Forecaster(config, ForecastNetwork(config).eval())
+    network = kind(config).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(0.0, 0.1)
+    forecaster = tcn.Forecaster(config, network)
     values = np.random.default_rng(0).normal(size=n_series * n_points)
     panel = tcn.Panel(
         ids=np.arange(n_series).astype(str),
@@ -88,6 +126,8 @@ def _measure(config: tcn.TCNConfig, n_series: int, n_points: int) -> dict[str, f
         season_length=12,
     )
     small = tcn.Panel.from_arrays([values[:n_points]], season_length=12)
+    if kind is FullNetwork:
+        _require_equal(forecaster, small)
     levels, batch_size = (0.1, 0.5, 0.9), 4096 if n_points < 100 else 256
     forecaster.predict(small, quantile_levels=levels)
     before = _peak_mib()

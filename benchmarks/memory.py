@@ -100,7 +100,9 @@ def _fit(values: np.ndarray, steps: int) -> None:
     from benchmarks.prediction_speed import SMALL
 
     panel = tcn.Panel.from_arrays(list(values), season_length=24)
-    tcn.fit(panel, SMALL, tcn.TrainConfig(max_epochs=1, steps_per_epoch=steps), start=None)
+    tcn.fit(
+        panel, SMALL, tcn.TrainConfig(max_epochs=1, steps_per_epoch=steps, refit=False), start=None
+    )
 
 
 def _loop(values: np.ndarray, steps: int, *, in_file: bool) -> None:

@@ -116,25 +116,29 @@ async def _on_exception(request: Request, _error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error)
-    sentences = {
-        404: "There is no such path. GET /docs lists the routes.",
-        405: "This path does not take this method; the header Allow lists those it takes.",
-    }
-    detail = sentences.get(status.status_code, "The request cannot be answered.")
+    path = request.url.path
+    detail = "The request cannot be answered."
     headers = dict(status.headers or {})
-    if status.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    if status.status_code == 404:
+        is_slash_too_many = len(path) > 1 and _methods_of(path.rstrip("/"))
+        hint = (
+            "Leave out the slash at the end" if is_slash_too_many else "GET /docs lists the routes"
+        )
+        detail = f"There is no such path. {hint}."
+    elif status.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_of(path)))
+        detail = f"This path does not take this method. It takes {headers['Allow']}."
     problem = Problem(status.status_code, detail, headers=headers)
     return problem_response(problem, request.scope["request_id"])
 
 
-def _methods_of(request: Request) -> set[str]:
-    """Return the methods that the path of a request takes."""
+def _methods_of(path: str) -> set[str]:
+    """Return the methods that a path takes."""
     return {
         method
         for router in ROUTERS
         for route in router.routes
-        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+        if isinstance(route, Route) and route.path_regex.match(path)
         for method in route.methods or ()
     }
 

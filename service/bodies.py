@@ -292,8 +292,9 @@ def loads(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise Problem(
             400,
-            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Numbers must"
-            " be finite (null for a missing value), strings valid UTF-8, nesting below 1024.",
+            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Names and"
+            " strings stand in double quotes and are UTF-8, numbers are finite (null for a missing"
+            " value), nesting stays below 1024.",
         ) from None
     n_colons = body.count(b":")
     if type(value) is dict and n_colons == len(value):

@@ -50,6 +50,25 @@ _SERIES_KEYS = frozenset(
         "static_covariates",
     }
 )
+MEANT: Mapping[str, str] = {  # what other tools call these fields
+    "h": "horizon",
+    "steps": "horizon",
+    "prediction_length": "horizon",
+    "quantiles": "quantile_levels",
+    "levels": "quantile_levels",
+    "frequency": "freq",
+    "timezone": "tz",
+    "seasonality": "season_length",
+    "values": "y",
+    "target": "y",
+    "unique_id": "id",
+    "item_id": "id",
+    "name": "id",
+    "ds": "start",
+    "timestamps": "start",
+    "time": "start",
+    "data": "series",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FREQ = re.compile(r"[A-Za-z0-9-]{1,32}")
 
@@ -145,8 +164,11 @@ def refuse_unknown(
     place = pointer(*where) if where else "#"
     for key in body:
         if key not in known:
+            meant = MEANT.get(key.lower(), key) if isinstance(key, str) else ""
+            hint = f" Say {meant!r}." if meant in known else ""
             report.add(
-                place, f"unknown field {safe_key(key)}. Known fields: {', '.join(sorted(known))}."
+                place,
+                f"unknown field {safe_key(key)}.{hint} Known fields: {', '.join(sorted(known))}.",
             )
         if report.is_full:
             return
@@ -189,7 +211,9 @@ def parse_levels(value: object, most: int, report: Report) -> tuple[float, ...]:
         return DEFAULT_QUANTILE_LEVELS
     for index, level in enumerate(value):
         if type(level) is not float or not 0.0 < level < 1.0:
-            report.add(f"{where}/{index}", "must be a number strictly between 0 and 1.")
+            report.add(
+                f"{where}/{index}", "must be a number strictly between 0 and 1, such as 0.9."
+            )
             return DEFAULT_QUANTILE_LEVELS
     if len(set(value)) != len(value):
         report.add(where, "must have no level twice.")
@@ -205,8 +229,10 @@ def parse_series_list(
         got = "nothing" if given is None else kind_of(given)
         if given == []:
             got = "an empty list"
+        hint = " Put it into a list." if isinstance(given, dict) and "y" in given else ""
         report.add(
-            "#/series", f"must be a list of numbers or of objects with 'id' and 'y', got {got}."
+            "#/series",
+            f"must be a list of numbers or of objects with 'id' and 'y', got {got}.{hint}",
         )
         return []
     shared = _Shared.parse(body, report)
@@ -425,7 +451,7 @@ def parse_freq(value: object, where: tuple[str | int, ...], report: Report) -> s
         except DataError:
             pass
     report.add(pointer(*where), "must be a frequency such as 'h', 'D', '15min', 'W' or 'MS'.")
-    return None
+    return "D"  # so that a date is not refused for want of a frequency too
 
 
 def parse_tz(value: object, where: tuple[str | int, ...], report: Report) -> str | None:

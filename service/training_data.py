@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 
 import tcn
 from service.engine import panel_key, to_panel
@@ -29,12 +30,28 @@ SHARED_KEYS = frozenset(
     {"name", "version", "horizon", "start", "kind", "network", "train", "season_length", "freq"}
 )
 JSON_KEYS = SHARED_KEYS | {"series", "tz"}
-COLUMN_KEYS = ("id_col", "time_col", "target_col", "freq", "tz", "time_format")
+COLUMN_KEYS = (
+    "id_col",
+    "time_col",
+    "target_col",
+    "freq",
+    "tz",
+    "time_format",
+    "delimiter",
+    "decimal",
+    "encoding",
+)
+SEVERAL_KEYS = ("id_col", "target_col")  # one column or some
 LIST_KEYS = ("past_covariates", "future_covariates", "static_covariates")
 CSV_KEYS = SHARED_KEYS | {*COLUMN_KEYS, *LIST_KEYS, "max_epochs"}
 MAX_OPTION = 1000
 
 _NAME = re.compile(NAME_PATTERN)
+_ENCODING = re.compile(  # of text; others Python knows are slow, or are no encodings of files
+    r"utf-?(8|16)|latin-?1|iso-?8859-\d{1,2}|(windows-|cp)125\d|cp(437|85\d)|shift-?jis|gb18030|gbk"
+    r"|big5|euc-?(jp|kr)|koi8-?[ru]|mac-?roman",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +63,22 @@ class Order:
     params: dict[str, Any]
 
 
-def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Turn query or form fields into the values that JSON would have."""
+def query_of(request: Request) -> dict[str, str]:
+    """Return the fields of a query, each of which may be there once."""
+    items = request.query_params.multi_items()
+    if len({key for key, _ in items}) != len(items):
+        raise Problem(422, "A field of the query is there twice. Keep one of them.")
+    return dict(items)
+
+
+def options_of_text(fields: Mapping[str, str], known: frozenset[str] = CSV_KEYS) -> dict[str, Any]:
+    """Turn query or form fields into the values that JSON would have.
+
+    Names of columns are split at commas, as on the command line.
+    """
     options: dict[str, Any] = {}
     report = Report()
-    refuse_unknown(fields, CSV_KEYS, (), report)
+    refuse_unknown(fields, known, (), report)
     report.raise_if_any()
     for key, text in fields.items():
         if len(text) > MAX_OPTION:
@@ -58,9 +86,13 @@ def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
         if key in ("horizon", "season_length", "max_epochs"):
             options[key] = int(text) if re.fullmatch(r"\d{1,9}", text) else text
         elif key in LIST_KEYS:
-            options[key] = [name.strip() for name in text.split(",") if name.strip()]
+            options[key] = _names(text)
+        elif key in SEVERAL_KEYS and len(several := _names(text)) > 1:
+            options[key] = several
         elif key in ("network", "train"):
             options[key] = _object(text, key)
+        elif key == "encoding" and not _ENCODING.fullmatch(text):
+            raise Problem(422, "#/encoding: must be one such as utf-8, utf-16, latin-1 or cp1252.")
         elif text:
             options[key] = text
     if "max_epochs" in options:
@@ -68,6 +100,10 @@ def options_of_text(fields: Mapping[str, str]) -> dict[str, Any]:
         train = options.get("train", {})
         options["train"] = train | epochs if isinstance(train, dict) else train
     return options
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _object(text: str, key: str) -> Any:

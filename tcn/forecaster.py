@@ -38,7 +38,7 @@ from tcn.series.scaling import (
     LocScale,
     read_history,
 )
-from tcn.series.season import seasons_of
+from tcn.series.season import cycles_of
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -47,6 +47,7 @@ DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ROLL_LEVELS = DEFAULT_QUANTILE_LEVELS
 N_PATHS = 12
 VALUES_AT_ONCE = 8192  # whose features are made together: so many fit the processor's cache
+VALUES_SIDE_BY_SIDE = 65_536  # the same for several threads, which wait between short calls
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,11 @@ class Forecaster:
         """Forecast the next `horizon` steps of every series.
 
         The cycle is `season_length`, or else the config's, or the panel's, or that of the
-        frequency, or one found in the values. Missing values at the start are ignored, and so are
-        covariates that the network was not trained with. Each answer is the same whatever other
-        series are in the panel, to rounding. Raises DataError for a series without a single value
-        in the context, ConfigError for a horizon or level that is not allowed.
+        frequency, or one found in the values; a week where one of the last three is a day and the
+        weeks of a series are more alike than its days. Missing values at the start are ignored, and
+        so are covariates that the network was not trained with. Each answer is the same whatever
+        other series are in the panel, to rounding. Raises DataError for a series without a single
+        value in the context, ConfigError for a horizon or level that is not allowed.
 
         precision: "bfloat16" multiplies in half precision, which is faster for many series on
         processors that have it, and coarser: forecasts move by about a hundredth of the series'
@@ -129,10 +131,11 @@ class Forecaster:
         ages = _ages(panel, self.config.context_length)
         seasons = self._seasons(panel, ages, season_length)
         patch = self.config.patch_length
+        at_once = VALUES_AT_ONCE if torch.get_num_threads() == 1 else VALUES_SIDE_BY_SIDE
 
         def answer(chosen: tuple[Index, int]) -> tuple[Index, Array, Array]:
             rows, n_patches = chosen
-            batch = self._batch(panel, rows, n_patches * patch, seasons[rows])
+            batch = self._batch(panel, rows, n_patches * patch, seasons[rows], at_once)
             with autocast(torch.device("cpu"), asked.dtype):
                 return rows, *self._predict_batch(batch, asked.horizon, asked.levels)
 
@@ -146,11 +149,11 @@ class Forecaster:
     ) -> NDArray[np.int64]:
         """Cycle of each series; one that was not seen whole is not used."""
         given = self.config.season_length if season_length is None else season_length
-        seasons = seasons_of(panel, given, newest=self.config.context_length)
+        seasons = cycles_of(panel, given, newest=self.config.context_length)
         return np.where(ages > seasons, seasons, 1).astype(np.int64)
 
     def _batch(
-        self, panel: Panel, rows: NDArray[np.int64], length: int, seasons: NDArray[np.int64]
+        self, panel: Panel, rows: Index, length: int, seasons: Index, at_once: int
     ) -> "Batch":
         values = windows_ending_at(panel, rows, panel.lengths[rows], length)
         values[:, : max(length - self.config.context_length, 0)] = np.nan
@@ -160,6 +163,7 @@ class Forecaster:
             panel=panel,
             rows=rows,
             low=_lower_bound(values),
+            at_once=at_once,
         )
 
     def _predict_batch(
@@ -240,11 +244,12 @@ class Batch:
     panel: Panel
     rows: NDArray[np.int64]
     low: Array  # (N, 1) zero for series that never were negative, else minus infinity
+    at_once: int  # values whose features are made together
 
     def read(self, positions: int, horizon: int) -> "Reading":
         """What the network is told of the newest `positions`, made in pieces of some windows."""
         n, length = self.values.shape
-        size = max(VALUES_AT_ONCE // length, 1)
+        size = max(self.at_once // length, 1)
         pieces = [slice(first, first + size) for first in range(0, n, size)]
         return _joined([self._read_piece(piece, positions, horizon) for piece in pieces])
 

@@ -31,6 +31,7 @@ from service.training_data import (
     panel_of_csv,
     panel_of_series,
     parse_order,
+    query_of,
 )
 from tcn.config import TCNConfig, TrainConfig
 from tcn.errors import TcnError
@@ -119,13 +120,16 @@ async def _receive(request: Request, state: ServiceState, directory: Path) -> tu
     """Store the data of a request in the job's directory and check it there."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == "text/csv":
-        options = options_of_text(_query(request))
+        options = options_of_text(query_of(request))
         pieces = state.bodies.pieces(request, state.settings.max_upload_bytes)
         digest = await _store_pieces(pieces, directory)
     elif media == "multipart/form-data":
         options, digest = await _store_form(request, state, directory)
     else:
         return await _receive_json(request, state, directory)
+    if not {"name", "horizon"} <= options.keys():
+        place = "query, as in /v1/train?name=sales&horizon=12" if media == "text/csv" else "form"
+        raise Problem(422, f"A file needs the fields 'name' and 'horizon' in the {place}.")
     order = parse_order(options, state.settings)
     await asyncio.to_thread(_check_csv, directory / DATA, order)
     return order, hashlib.sha256(digest + orjson.dumps(options)).hexdigest()
@@ -156,13 +160,6 @@ def _parse_json(body: Any, settings: Settings) -> tuple[Order, bytes]:
     panel_of_series(body, settings)
     data = {key: body[key] for key in ("series", "freq", "tz") if key in body}
     return order, orjson.dumps(data)
-
-
-def _query(request: Request) -> dict[str, str]:
-    items = request.query_params.multi_items()
-    if len({key for key, _ in items}) != len(items):
-        raise Problem(422, "A field of the query is there twice. Keep one of them.")
-    return dict(items)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,7 +11,13 @@ import tcn
 from service.errors import Problem
 from service.routing import describe, json_response, new_router
 from service.state import state_of
-from service.training_data import COLUMN_KEYS, options_of_text, refuse_compressed
+from service.training_data import (
+    COLUMN_KEYS,
+    MAX_OPTION,
+    options_of_text,
+    query_of,
+    refuse_compressed,
+)
 from tcn.errors import TcnError
 from tcn.series import Panel, season_length_of
 from tcn.series.iso import iso_stamps
@@ -26,16 +32,22 @@ router = new_router("read")
         body={"type": "string"},
         body_types=("text/csv",),
         answer={"type": "object", "properties": {"series": {"type": "array"}}},
+        parameters={
+            key: ("query", {"type": "string", "maxLength": MAX_OPTION}) for key in COLUMN_KEYS
+        },
     ),
 )
 async def read(request: Request) -> Response:
-    """Find the columns, say which, and return the series with their stamps."""
+    """Find the columns, say which, and return the series with their stamps.
+
+    The query names columns that cannot be found: `id_col` and `target_col` one or, with commas
+    between them, several.
+    """
     state = state_of(request)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "text/csv":
         raise Problem(415, "Send the file as it is, with the header 'Content-Type: text/csv'.")
-    options = options_of_text(dict(request.query_params))
-    columns = {key: options[key] for key in COLUMN_KEYS if key in options}
+    columns = options_of_text(query_of(request), frozenset(COLUMN_KEYS))
     async with state.bodies.read(request, state.settings.max_body_bytes) as data:
         content = await asyncio.to_thread(_read, data, columns)
     return await asyncio.to_thread(json_response, content)

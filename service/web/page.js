@@ -4,7 +4,7 @@ import { call, follow, key, Refused } from "./api.js";
 import { draw, drawCurve, format, watch } from "./chart.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { series: [], freq: null, rows: [], jobId: null, redraw: null };
+const state = { series: [], freq: null, rows: [], file: "forecast.csv", jobId: null, redraw: null };
 const FLAG_LEVEL = 0.99;
 const RESULTS = ["chart", "readout", "summary", "measures", "downloads", "table"];
 
@@ -42,7 +42,8 @@ async function attempt(button, work) {
 // Data
 
 function numbersOf(text) {
-  const parts = text.trim().split(/[\s,;]+/).filter(Boolean);
+  const hasDecimalCommas = text.includes(";") && /\d,\d/.test(text); // 1,5; 2,5
+  const parts = (hasDecimalCommas ? text.replaceAll(",", ".").split(/[\s;]+/) : text.split(/[\s,;]+/)).filter(Boolean);
   if (!parts.length || !parts.every((part) => /^([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|null|nan|na)$/i.test(part))) return null;
   return parts.map((part) => (/^(null|nan|na)$/i.test(part) ? null : Number(part)));
 }
@@ -126,29 +127,36 @@ async function backtest() {
   await ready();
   const one = chosen();
   say("Measuring…");
-  const answer = await call("POST", "v1/backtest", request(one, { model: $("model").value, quantile_levels: quantileLevels(), n_windows: 3 }));
+  const names = [...new Set([$("model").value, $("other").value].filter(Boolean))];
+  const [answer, second] = await Promise.all(names.map((model) => call("POST", "v1/backtest", request(one, { model, quantile_levels: quantileLevels(), n_windows: 3 }))));
   say("");
   const index = new Map(one.ds.map((stamp, place) => [stamp, place]));
   const column = () => gap(one.y.length);
-  const median = column();
+  const [median, other] = [answer, second].map((found) => {
+    const values = column();
+    for (const part of found ? found.forecasts : []) part.ds.forEach((stamp, step) => { values[index.get(stamp)] = part.quantiles["0.5"][step]; });
+    return values;
+  });
   const fans = levels().map((level, order) => ({ name: `${level} %`, alpha: 0.12 + 0.1 * order, lo: column(), hi: column(), level }));
   for (const part of answer.forecasts) {
     part.ds.forEach((stamp, step) => {
       const place = index.get(stamp);
-      median[place] = part.quantiles["0.5"][step];
       for (const fan of fans) { fan.lo[place] = part.quantiles[low(fan.level)][step]; fan.hi[place] = part.quantiles[high(fan.level)][step]; }
     });
   }
   const skip = window_(one, answer.horizon * 3);
   const cut = (values) => values.slice(skip);
-  state.redraw = () => draw($("chart"), cut(one.ds), [{ name: "History", values: cut(one.y), stroke: "--history" }, { name: `Forecasts of ${answer.model}`, values: cut(median), stroke: "--accent" }],
+  const lines = [{ name: "History", values: cut(one.y), stroke: "--history" }, { name: `Forecasts of ${answer.model}`, values: cut(median), stroke: "--accent" }];
+  if (second) lines.push({ name: second.model, values: cut(other), stroke: "--second", dash: [6, 4] });
+  state.redraw = () => draw($("chart"), cut(one.ds), lines,
     fans.map((fan) => ({ ...fan, lo: cut(fan.lo), hi: cut(fan.hi) })));
   state.redraw();
-  const names = { forecaster: answer.model, seasonal_naive: "seasonal naive", naive: "last value", drift: "drift" };
+  const titles = { forecaster: answer.model, seasonal_naive: "seasonal naive", naive: "last value", drift: "drift" };
   const measured = levels().find((level) => level <= 80); // what the server calls coverage
   const inside = measured ? `In ${measured} % interval, %` : "In interval, %";
-  const rows = Object.entries(answer.measures).sort((a, b) => (a[1].mae ?? Infinity) - (b[1].mae ?? Infinity))
-    .map(([method, found]) => [names[method] || method, found.mase, found.mae, found.rmse, found.smape === null ? null : found.smape * 100, found.coverage === null ? null : found.coverage * 100]);
+  const measures = { ...answer.measures, ...(second ? { [second.model]: second.measures.forecaster } : {}) };
+  const rows = Object.entries(measures).sort((a, b) => (a[1].mae ?? Infinity) - (b[1].mae ?? Infinity))
+    .map(([method, found]) => [titles[method] || method, found.mase, found.mae, found.rmse, found.smape === null ? null : found.smape * 100, found.coverage === null ? null : found.coverage * 100]);
   $("measures").replaceChildren(tableOf("Beside the baselines, over three windows; lower is better", ["Method", "MASE", "MAE", "RMSE", "sMAPE %", inside], rows));
   table(`Backtest of ${one.id}`, ["Time", "Value", "Median"], answer.forecasts.flatMap((part) => part.ds.map((stamp, step) => [stamp, part.y[step], part.quantiles["0.5"][step]])));
   $("summary").textContent = `${rows[0][0]} is best by mean absolute error: ${format(rows[0][2])}.${shownOf(one, skip)}`;
@@ -167,7 +175,7 @@ async function anomalies() {
   state.redraw();
   $("measures").replaceChildren();
   const rows = found.ds.map((stamp, place) => [stamp, found.y[place], found.lo[place], found.hi[place], found.score[place], found.anomaly[place] ? "anomaly" : ""]);
-  table(`Values of ${one.id} and what was expected`, ["Time", "Value", "Low", "High", "Score", ""], rows, (row) => row[5] !== "");
+  table(`Anomalies of ${one.id}: values and what was expected`, ["Time", "Value", "Low", "High", "Score", ""], rows, (row) => row[5] !== "");
   const count = found.anomaly.filter(Boolean).length;
   $("summary").textContent = `${count} of ${found.y.length} points of ${one.id} lie outside their 99 % interval.`;
 }
@@ -183,6 +191,7 @@ function tableOf(caption, columns, rows, isFlagged = () => false) {
 
 function table(caption, columns, rows, isFlagged) {
   state.rows = [columns, ...rows];
+  state.file = `${caption.split(" ")[0].toLowerCase()}.csv`;
   $("table").replaceChildren(tableOf(caption, columns, rows, isFlagged));
   $("downloads").hidden = false;
   for (const name of RESULTS) $(name).classList.remove("stale");
@@ -199,7 +208,7 @@ function csvCell(value) {
 
 function download() {
   const text = state.rows.map((row) => row.map(csvCell).join(",")).join("\n");
-  const link = element("a", { href: URL.createObjectURL(new Blob([text + "\n"], { type: "text/csv" })), download: "forecast.csv" });
+  const link = element("a", { href: URL.createObjectURL(new Blob([text + "\n"], { type: "text/csv" })), download: state.file });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
@@ -224,8 +233,13 @@ async function train() {
   await ready();
   const start = $("start").value;
   const series = state.series.map((one) => ({ id: one.id, y: one.y, start: one.start, ...(state.freq ? { freq: state.freq } : {}) }));
-  const job = await call("POST", "v1/train", { name: $("name").value, horizon: Number($("horizon").value), series, start: start === "none" ? null : start, train: { max_epochs: Number($("epochs").value) } });
+  await watchJob(await call("POST", "v1/train", { name: $("name").value, horizon: Number($("horizon").value), series, start: start === "none" ? null : start, train: { max_epochs: Number($("epochs").value) } }));
+}
+
+// The tab keeps the id of its job, so that a page loaded again still shows it.
+async function watchJob(job) {
   state.jobId = job.id;
+  sessionStorage.setItem("job", job.id);
   $("cancel").disabled = false;
   $("curve").replaceChildren();
   $("job").textContent = "Waiting for a runner…";
@@ -233,6 +247,14 @@ async function train() {
   reveal($("progress"));
   await follow(job.id, onJob);
   $("cancel").disabled = true;
+}
+
+async function findJob() {
+  const id = sessionStorage.getItem("job");
+  if (!id) return;
+  const job = await call("GET", `v1/jobs/${id}`).catch(() => null);
+  if (job && (job.status === "pending" || job.status === "running")) attempt($("train"), () => watchJob(job));
+  else sessionStorage.removeItem("job");
 }
 
 function onJob(event, job) {
@@ -254,7 +276,15 @@ function onJob(event, job) {
 function readFile(file) {
   $("example").value = "";
   if (file.size > 30 * 2 ** 20) throw new Refused(0, "The file is larger than 30 MiB. Use the API or the command line for it.");
-  return file.text().then(load);
+  return file.arrayBuffer().then(decoded).then(load);
+}
+
+// Spreadsheets also write UTF-16 (with its mark) and Windows-1252.
+function decoded(bytes) {
+  const [first, second] = new Uint8Array(bytes, 0, Math.min(2, bytes.byteLength));
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  try { return new TextDecoder("utf-8", { fatal: true }).decode(bytes); } catch { return new TextDecoder("windows-1252").decode(bytes); }
 }
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); attempt($("go"), forecast); });
@@ -284,4 +314,4 @@ $("key").value = key.get();
 $("chart").append(element("div", { class: "empty" }, "Paste numbers, drop a CSV file or pick an example to see its forecast."));
 watch($("chart"));
 watch($("curve"));
-attempt(null, () => models()).then(() => { document.body.dataset.ready = "yes"; });
+attempt(null, () => models()).then(() => { document.body.dataset.ready = "yes"; return findJob(); });

@@ -6,6 +6,7 @@ positive: there the spread is also compared with the level, and exact zeros are 
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +18,7 @@ from tcn.series.scaling import (
     VALUE_ROWS,
     History,
     LocScale,
+    Recent,
     Row,
     age_at,
     behind,
@@ -28,6 +30,7 @@ from tcn.series.scaling import (
 )
 
 N_FEATURES = 21
+_DIFFERENCES = 10
 _LOG_CAP = 6.0
 _LARGEST = 8.0
 _CYCLES = 4
@@ -46,9 +49,36 @@ def features_and_scaling(
     history: History, first: int = 0, stop: int | None = None
 ) -> tuple[Tensor, LocScale]:
     """The same, and the location and scale after the last of these positions, (N, 1)."""
+    stop = history.table.shape[2] - 1 if stop is None else stop
+    seen = _look(history, first, stop)
+    space = space_of(seen.now)
+    table = space.empty_single((len(seen.season), N_FEATURES, stop - first), history.table)
+    _fill_differences(table[:, :_DIFFERENCES], history.table[:, Row.LAST_SEEN, first:stop], seen)
+    _fill_state(table, seen)
+    strength = _log_ratio(*_season_strength(history, first, stop))
+    table[:, 12] = strength * space.double(seen.season > 1)
+    table *= (seen.now[:, Row.NUMBER] > 0.0)[:, None]
+    features = space.tensor(space.bound(table, -_LARGEST, _LARGEST))
+    return features, LocScale(seen.recent.loc[:, -1:], seen.recent.scale[:, -1:])
+
+
+class _Seen(NamedTuple):
+    """What was known at each position and some time before it."""
+
+    season: Array  # (N, 1)
+    now: Array  # (N, 10, L) rows of the table
+    before: Array  # (N, 5, L) SPREAD_ROWS a scale's window earlier
+    levels: Array  # (N, 3, L) location now, and one and two of its windows earlier
+    past: Array  # (N, 5, L) values one to four cycles and an outer cycle earlier
+    has_past: Array  # (N, 5, L) whether they were seen
+    recent: Recent
+    age: Array  # (N, L) or (1, L)
+    width: Array | int  # of the level's window
+    scale_width: Array | int
+
+
+def _look(history: History, first: int, stop: int) -> _Seen:
     space = space_of(history.table)
-    length = history.table.shape[2] - 1
-    stop = length if stop is None else stop
     now = history.table[:, :, first + 1 : stop + 1]
     season = history.season[:, None]
     lags = _lags(season) if history.cycle is None else _shared_lags(history.cycle)
@@ -58,56 +88,67 @@ def features_and_scaling(
         width, scale_width = lags[:, :1], lags[:, 3:4]
     levels = _levels(history, now, _chosen(lags, slice(0, 3)), first, stop)
     before = behind(history, SPREAD_ROWS, _chosen(lags, slice(3, 4)), first, stop)[:, :, 0]
-    loc, scale, level, change, mean = recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before)
-    value, observed, newest = now[:, Row.VALUE], now[:, Row.OBSERVED], now[:, Row.LAST_SEEN]
-    positive, seen = now[:, Row.POSITIVE], now[:, Row.NUMBER]
     cycles = behind(history, VALUE_ROWS, _chosen(lags, slice(4, None)), first, stop)
-    past, has_past = cycles[:, 0], cycles[:, 1]
-    number = has_past[:, :-1].sum(1)
-    phase_mean = past[:, :-1].sum(1) / space.at_least(number, 1.0)
-    has_phase = number > 0.0
-    age = age_at(history, space.arange(first + 1, stop + 1, history.table))
-    many = space.at_least(seen, 1.0)
-    seasonal = space.double(season > 1)
+    return _Seen(
+        season,
+        now,
+        before,
+        levels,
+        cycles[:, 0],
+        cycles[:, 1],
+        recent_of(history, levels[:, 0], now[:, SPREAD_ROWS], before),
+        age_at(history, space.arange(first + 1, stop + 1, history.table)),
+        width,
+        scale_width,
+    )
 
-    differences = space.empty((len(season), 10, stop - first), history.table)
-    differences[:, 0] = value - loc
-    differences[:, 1] = 0.0
-    differences[:, 2] = newest - history.table[:, Row.LAST_SEEN, first:stop]
-    differences[:, 3] = value - past[:, 0]
-    differences[:, 4] = value - phase_mean
-    differences[:, 5] = phase_mean - loc
-    differences[:, 6:8] = levels[:, :-1] - levels[:, 1:]
-    differences[:, 8] = loc - mean
-    differences[:, 9] = value - past[:, -1]
-    differences /= scale[:, None]
-    table = space.empty_single((len(season), N_FEATURES, stop - first), history.table)
-    table[:, :10] = differences
-    space.bend(table[:, :10])
+
+def _fill_differences(table: Array, newest_before: Array, seen: _Seen) -> None:
+    """Differences in units of scale, bent, 0 where one side was not seen."""
+    space = space_of(seen.now)
+    value, observed = seen.now[:, Row.VALUE], seen.now[:, Row.OBSERVED]
+    number = seen.has_past[:, :-1].sum(1)
+    phase_mean = seen.past[:, :-1].sum(1) / space.at_least(number, 1.0)
+    has_phase = number > 0.0
+    loc, scale = seen.recent.loc, seen.recent.scale
+    table[:, 0] = value - loc
+    table[:, 1] = 0.0
+    table[:, 2] = seen.now[:, Row.LAST_SEEN] - newest_before
+    table[:, 3] = value - seen.past[:, 0]
+    table[:, 4] = value - phase_mean
+    table[:, 5] = phase_mean - loc
+    table[:, 6:8] = seen.levels[:, :-1] - seen.levels[:, 1:]
+    table[:, 8] = loc - seen.recent.past_mean
+    table[:, 9] = value - seen.past[:, -1]
+    table /= space.single(scale)[:, None]
+    space.bend(table)
     table[:, 0] *= observed
-    table[:, 1] = observed
-    table[:, 2] *= age > 1
-    table[:, 3] *= has_past[:, 0] * observed
+    table[:, 2] *= seen.age > 1
+    table[:, 3] *= seen.has_past[:, 0] * observed
     table[:, 4] *= has_phase * observed
     table[:, 5] *= has_phase
-    table[:, 6] *= age > width
-    table[:, 7] *= age > 2 * width
-    table[:, 9] *= has_past[:, -1] * observed
-    table[:, 10] = _log_ratio(scale, level) * positive
+    table[:, 6] *= seen.age > seen.width
+    table[:, 7] *= seen.age > 2 * seen.width
+    table[:, 9] *= seen.has_past[:, -1] * observed
+
+
+def _fill_state(table: Array, seen: _Seen) -> None:
+    """What a position is like: level, spread, how much is known."""
+    space = space_of(seen.now)
+    recent, number = seen.recent, seen.now[:, Row.NUMBER]
+    positive, many = seen.now[:, Row.POSITIVE], space.at_least(number, 1.0)
+    log_many, log_season = space.log(many), space.log(space.double(seen.season))
+    table[:, 1] = seen.now[:, Row.OBSERVED]
+    table[:, 10] = _log_ratio(recent.scale, recent.level) * positive
     table[:, 11] = positive
-    table[:, 12] = _log_ratio(*_season_strength(history, first, stop)) * seasonal
-    table[:, 13] = change / scale
-    log_many, log_season = space.log(many), space.log(space.double(season))
+    table[:, 13] = recent.change / recent.scale
     table[:, 14] = log_many / 4.0 - 1.0
     table[:, 15] = (log_many - log_season) / 3.0
     table[:, 16] = log_season / 3.0
-    table[:, 17] = seasonal
-    table[:, 18] = (seen - before[:, 1]) / space.at_most(age, scale_width)
-    table[:, 19] = now[:, Row.ZEROS] / many
-    table[:, 20] = has_past[:, -1]
-    table *= (seen > 0.0)[:, None]
-    features = space.tensor(space.bound(table, -_LARGEST, _LARGEST))
-    return features, LocScale(loc[:, -1:], scale[:, -1:])
+    table[:, 17] = space.double(seen.season > 1)
+    table[:, 18] = (number - seen.before[:, 1]) / space.at_most(seen.age, seen.scale_width)
+    table[:, 19] = seen.now[:, Row.ZEROS] / many
+    table[:, 20] = seen.has_past[:, -1]
 
 
 def _lags(season: Array) -> Array:

@@ -113,8 +113,7 @@ def read_history(values: Array, season: Array) -> History:
     after[:, Row.CHANGES] = abs(centred - table[:, Row.LAST_SEEN, :-1]) * is_change
     is_zero = abs(centred + centre) < 1e-9 * (abs(centre) + 1.0)
     after[:, Row.ZEROS] = is_zero * observed
-    sums = after[:, Row.VALUES : Row.ZEROS + 1]
-    sums[:] = sums.cumsum(2)
+    space.sum_up(after[:, Row.VALUES : Row.ZEROS + 1])
     first = space.first_true(seen)[:, None]
     return History(table, season, first, centre, unit, space.shared(season))
 

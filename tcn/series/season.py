@@ -13,6 +13,7 @@ nearly as high is preferred to its multiples, a usual period to one right beside
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tcn.series.frequency import DAY
 from tcn.series.panel import Panel, require_season_length
 from tcn.series.ragged import flat_index, positions_within
 
@@ -27,6 +28,10 @@ STRONG_CYCLES = 2.5
 NEARLY = 0.85  # of the highest peak, for a shorter period to be preferred
 MAX_SMOOTHING = 4  # lags
 SNAP = 0.03  # how far beside a usual period a peak may lie to be read as that period
+DAYS_OF_WEEK = 7
+USUAL_DAYS = (24, 48, 96, 144, 288)  # hours, halves, quarters, ten and five minutes
+CLOSER = 0.85  # changes over a week by changes over a day, for the week to be the cycle
+VALUES_AT_ONCE = 1 << 22  # that are compared, to keep temporaries small
 CELLS = 1 << 15  # size of a batch: series times padded length
 
 
@@ -46,6 +51,31 @@ def seasons_of(
     if panel.freq is not None and panel.frequency.family != "step":
         return np.full(len(panel), panel.frequency.season_length, np.int64)
     return detect_seasons(panel if newest is None else panel.last(newest))
+
+
+def cycles_of(
+    panel: Panel, season_length: int | None = None, *, newest: int | None = None
+) -> NDArray[np.int64]:
+    """The cycle by which each series is best continued, (S,): its season, or a week of days.
+
+    That of `seasons_of`; but where nobody asks for a `season_length`, the cycle is a day, and the
+    `newest` points hold two weeks, it is the week for series that repeat their weeks more closely
+    than their days, as work and leisure make them.
+    """
+    seasons = seasons_of(panel, season_length, newest=newest)
+    if season_length is not None:
+        return seasons
+    lengths = panel.lengths if newest is None else np.minimum(panel.lengths, newest)
+    for day in np.unique(seasons).tolist():
+        if not _is_day(panel, day):
+            continue
+        rows = np.flatnonzero((seasons == day) & (lengths >= 2 * DAYS_OF_WEEK * day))
+        n_parts = -(-int(panel.lengths[rows].sum()) // VALUES_AT_ONCE)
+        for part in np.array_split(rows, n_parts) if n_parts else ():
+            recent = panel.take(part)
+            recent = recent if newest is None else recent.last(newest)
+            seasons[part[_repeats_weeks(recent, day)]] = DAYS_OF_WEEK * day
+    return seasons
 
 
 def detect_season(values: ArrayLike) -> int:
@@ -72,6 +102,28 @@ def detect_seasons(panel: Panel) -> NDArray[np.int64]:
         seasons[batch] = _detect(_padded(panel, batch, lengths[batch]))
         begin = end
     return seasons
+
+
+def _is_day(panel: Panel, season: int) -> bool:
+    """Whether a season is a day: by the frequency, or a usual number of steps without one."""
+    if panel.freq is None or panel.frequency.family == "step":
+        return season in USUAL_DAYS
+    return panel.frequency.family == "fixed" and season * panel.frequency.size == DAY
+
+
+def _repeats_weeks(panel: Panel, day: int) -> NDArray[np.bool_]:
+    """Series of two weeks or more whose changes over a week are well below those over a day."""
+    week = DAYS_OF_WEEK * day
+    over_week = np.abs(panel.values[week:] - panel.values[:-week])
+    over_day = np.abs(panel.values[week:] - panel.values[week - day : -day])
+    is_seen = ~(np.isnan(over_week) | np.isnan(over_day))
+    edges = np.stack([panel.offsets[:-1], panel.offsets[1:] - week], axis=1).ravel()
+    sums = [
+        np.add.reduceat(np.append(np.where(is_seen, changes, 0.0), 0.0), edges)[::2]
+        for changes in (over_week, over_day)
+    ]
+    is_closer: NDArray[np.bool_] = sums[0] < CLOSER * sums[1]
+    return is_closer
 
 
 def _padded(

@@ -21,7 +21,7 @@ from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.panel import Panel, require_panel
 from tcn.series.ragged import count_finite
-from tcn.series.season import seasons_of
+from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import Targets, TrainingPairs, weighted_loss
@@ -56,6 +56,7 @@ def fit(
     config: TCNConfig | WaveNetConfig | None = None,
     train_config: TrainConfig | None = None,
     *,
+    horizon: int | None = None,
     start: Start = "zero",
     directory: Path | str | None = None,
     progress: Report | None = None,
@@ -67,10 +68,11 @@ def fit(
     quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
     `train_config.refit` is off. All covariates of the panel are used.
 
-    config: sizes and horizon; None takes those of `start`. start: weights to begin with: "zero" for
-    the pretrained model, a path, a forecaster, or None for random ones. directory: where the
-    run keeps its state, so that it goes on after an interruption. progress: receives dictionaries
-    with step, steps, loss, score, best; without a score while all points are trained on.
+    config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
+    pass, in place of the config's. start: weights to begin with: "zero" for the pretrained model, a
+    path, a forecaster, or None for random ones. directory: where the run keeps its state, so that
+    it goes on after an interruption. progress: receives dictionaries with step, steps, loss, score,
+    best, without a score while all points are trained on; `print` will do.
 
     Raises ConfigError where `config` does not fit `start`, DataError where the series are too
     short, CheckpointError where the state in `directory` belongs to another run.
@@ -79,9 +81,9 @@ def fit(
     settings = train_config or TrainConfig()
     begin = starting_point(start)
     conditions = Conditions.fitted(panel)
-    config = with_conditions(chosen_config(config, begin), conditions)
+    config = with_conditions(chosen_config(config, begin, horizon), conditions)
     require_compatible(config, begin)
-    seasons = seasons_of(panel, config.season_length)
+    seasons = cycles_of(panel, config.season_length, newest=config.context_length)
     seasons = np.where(panel.lengths > seasons, seasons, 1)
     split = split_by_time(panel, config.horizon, settings.validation_length)
     run = _Fit(panel, config, settings, begin, conditions, seasons, progress or _silent)

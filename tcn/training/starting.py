@@ -20,22 +20,30 @@ _FREE_FIELDS = {"horizon", "season_length", "context_length", "dropout", *_COVAR
 
 
 def starting_point(start: Start) -> Forecaster | None:
+    """The forecaster to start from; None for random weights."""
     if start is None or isinstance(start, Forecaster):
         return start
     return load(start)
 
 
 def chosen_config(
-    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None
+    config: TCNConfig | WaveNetConfig | None, begin: Forecaster | None, horizon: int | None
 ) -> TCNConfig | WaveNetConfig:
-    if config is not None:
-        return config
-    return TCNConfig() if begin is None else begin.config
+    """The config asked for, or that of the start, or the default."""
+    if config is None:
+        config = TCNConfig() if begin is None else begin.config
+    if not isinstance(config, TCNConfig | WaveNetConfig):
+        raise ConfigError(
+            f"config must be a TCNConfig or a WaveNetConfig, got a {type(config).__name__}. "
+            "For a horizon alone pass horizon=12."
+        )
+    return config if horizon is None else replace(config, horizon=horizon)
 
 
 def with_conditions(
     config: TCNConfig | WaveNetConfig, conditions: Conditions
 ) -> TCNConfig | WaveNetConfig:
+    """The config with the columns of a panel's covariates."""
     return replace(
         config,
         past_covariates=tuple(column.label for column in conditions.past),
@@ -45,6 +53,7 @@ def with_conditions(
 
 
 def require_compatible(config: TCNConfig | WaveNetConfig, begin: Forecaster | None) -> None:
+    """Raise ConfigError where weights of `begin` would not fit a network of `config`."""
     if begin is None:
         return
     if type(config) is not type(begin.config):
@@ -69,6 +78,7 @@ def require_compatible(config: TCNConfig | WaveNetConfig, begin: Forecaster | No
 def first_network(
     config: TCNConfig | WaveNetConfig, begin: Forecaster | None, seed: int
 ) -> ForecastNetwork:
+    """A network with the weights of the start, or with random ones that follow the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
         network = ForecastNetwork(config)

@@ -1,10 +1,13 @@
 """Seasons found in bare values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tcn.errors import DataError
 from tcn.series import Panel, detect_season, detect_seasons, seasons_of
+from tcn.series.season import cycles_of
 
 PERIODS = (3, 4, 5, 6, 7, 10, 12, 24, 30, 48, 52, 96, 168)
 
@@ -90,3 +93,38 @@ def test_what_is_given_comes_before_the_frequency_and_this_before_the_values():
     ]
     with pytest.raises(DataError, match=r"^season_length must be 1 or more, got 0\.$"):
         seasons_of(Panel.from_arrays([values]), season_length=0)
+
+
+def hours_of(weekend: float, n_weeks: int = 5, noise: float = 1.0, seed: int = 0):
+    """Hourly values with a daily cycle, whose weekends lie elsewhere."""
+    hours = np.arange(24 * 7 * n_weeks)
+    level = np.where(hours // 24 % 7 >= 5, weekend, 0.0)
+    random = np.random.default_rng(seed)
+    return 10 * np.sin(2 * np.pi * hours / 24) + level + noise * random.normal(size=len(hours))
+
+
+def test_the_cycle_is_a_week_where_weeks_are_more_alike_than_days():
+    arrays = [hours_of(20), hours_of(0), hours_of(20, n_weeks=2)[:-1], hours_of(20, n_weeks=2)]
+    arrays[0][[5, 400]] = np.nan
+    panel = Panel.from_arrays(arrays, freq="h")
+    assert cycles_of(panel).tolist() == [168, 24, 24, 168]
+    assert cycles_of(panel, newest=335).tolist() == [24, 24, 24, 24]
+    assert cycles_of(panel, 24).tolist() == [24] * 4
+    assert seasons_of(panel).tolist() == [24] * 4
+    assert cycles_of(replace(panel, freq=None, season_length=24)).tolist() == [168, 24, 24, 168]
+    assert cycles_of(replace(panel, season_length=168)).tolist() == [168] * 4
+    assert cycles_of(Panel.from_arrays([arrays[0]], freq="D")).tolist() == [7]
+
+
+def test_series_are_compared_alone_and_in_parts_alike(monkeypatch):
+    arrays = [hours_of(4 * i, seed=i) * 10.0 ** (5 * i - 20) for i in range(8)]
+    panel = Panel.from_arrays(arrays, freq="h")
+    whole = cycles_of(panel)
+    assert len(set(whole.tolist())) == 2
+    monkeypatch.setattr("tcn.series.season.VALUES_AT_ONCE", 1000)
+    assert cycles_of(panel).tolist() == whole.tolist()
+    assert [cycles_of(panel.take([i]))[0] for i in range(8)] == whole.tolist()
+
+
+def test_what_never_changes_has_days():
+    assert cycles_of(Panel.from_arrays([np.ones(400)], freq="h")).tolist() == [24]

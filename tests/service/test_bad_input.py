@@ -82,6 +82,9 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
             "earlier series",
         ),
         ({"series": [{"y": [1], "why": 1}]}, "#/series/0", "unknown field 'why'"),
+        ({"freq": "5m", "start": "2024-01-01"}, "#/freq", "must be a frequency"),
+        ({"h": 3}, "#", "unknown field 'h'. Say 'horizon'. Known fields: freq, horizon"),
+        ({"series": {"y": [1]}}, "#/series", "got an object. Put it into a list."),
         ({"why": 1}, "#", "unknown field 'why'. Known fields: freq, horizon"),
         ({"quantile_levels": []}, "#/quantile_levels", "1 to 99"),
         ({"quantile_levels": [0.5, 0.5]}, "#/quantile_levels", "twice"),
@@ -278,7 +281,9 @@ def test_held_bodies_are_bounded(make_client, problem):
 
 
 def test_an_unknown_path_and_method_are_problems(client, problem):
-    problem(client.get("/v1/forecasts"), 404)
+    assert "GET /docs" in problem(client.get("/v1/forecasts"), 404)["detail"]
+    slashed = problem(client.post(f"{PATH}/", {"series": [1], "horizon": 1}), 404)
+    assert slashed["detail"] == "There is no such path. Leave out the slash at the end."
     response = client.get(PATH)
-    problem(response, 405)
+    assert problem(response, 405)["detail"].endswith("It takes POST.")
     assert response.headers["allow"] == "POST"

@@ -475,6 +475,12 @@ def test_a_csv_file_is_stored_as_it_came(client, tmp_path):
     assert [path.name for path in directory.iterdir()] == ["data.csv"]
 
 
+def test_a_file_without_its_fields_is_told_where_they_go(client, problem):
+    refused = client.request("POST", "/v1/train", content=CSV, headers={"content-type": "text/csv"})
+    sentence = "in the query, as in /v1/train?name=sales&horizon=12."
+    assert problem(refused, 422)["detail"].endswith(sentence)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -109,6 +109,7 @@ def test_an_example_a_backtest_and_anomalies(page):
     shown(page, 3)
     with page.expect_download() as download:
         page.click("#download")
+    assert download.value.suggested_filename == "anomalies.csv"
     assert "Time,Value,Low,High" in Path(download.value.path()).read_text()
 
 
@@ -131,6 +132,23 @@ def test_a_file_with_a_hostile_id_is_text(page, tmp_path):
     assert not [cell for cell in cells if cell.strip('"').startswith(("=", "@"))]
 
 
+def test_files_and_numbers_as_spreadsheets_write_them(page, tmp_path):
+    rows = "".join(
+        f"{place};{day:02d}.01.2024;{day},5\n"
+        for place in ("Zürich", "Genève")
+        for day in range(1, 29)
+    )
+    (tmp_path / "ansi.csv").write_bytes(f"Ort;Tag;Wert\n{rows}".encode("cp1252"))
+    page.set_input_files("#file", tmp_path / "ansi.csv")
+    shown(page, 1)
+    assert page.inner_text("#summary").startswith("Genève: after 28.5")
+    assert "Zürich" in page.inner_text("#which")
+    page.fill("#text", "1,5; 2,5; 3,5; 4,5")
+    page.click("#go")
+    shown(page, 2)
+    assert page.inner_text("#source") == "4 numbers."
+
+
 def test_a_refusal_is_shown_as_a_sentence(page):
     page.fill("#text", "ds,y\n2024-01-01,1\n2024-01-02,abc\n")
     page.click("#go")
@@ -145,5 +163,7 @@ def test_training_starts_and_is_cancelled(page):
     page.click("#train")
     page.wait_for_selector("#cancel:enabled")
     assert "Waiting for a runner" in page.inner_text("#job")
+    page.reload()
+    page.wait_for_selector("#cancel:enabled")
     page.click("#cancel")
     page.get_by_text("Cancelled.").wait_for()

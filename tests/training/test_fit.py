@@ -55,6 +55,21 @@ def test_a_trained_forecaster_tells_how_it_was_made():
     assert forecaster.calibration is not None
 
 
+def test_a_horizon_alone_takes_the_place_of_the_configs():
+    settings = replace(QUICK, max_epochs=0)
+    panel = seasonal_panel()
+    first = tcn.fit(panel, small(), settings, start=None)
+    shorter = tcn.fit(panel, None, settings, horizon=3, start=first)
+    assert shorter.config == replace(first.config, horizon=3)
+    assert tcn.fit(panel, small(), settings, horizon=4, start=None).config.horizon == 4
+    with pytest.raises(
+        ConfigError, match=r"^config must be a .* got a int\. .* pass horizon=12\.$"
+    ):
+        tcn.fit(panel, 12)
+    with pytest.raises(ConfigError, match=r"^horizon must be"):
+        tcn.fit(panel, horizon=0)
+
+
 def test_the_seed_decides_everything_and_nothing_global_moves():
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
