@@ -21,8 +21,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.covariates import Covariate
 from service.errors import Place, Problem, pointer
-from service.schemas import Covariate, ForecastRequest, SeriesInput
+from service.schemas import ForecastRequest, SeriesInput
 from tcn.errors import TcnError
 from tcn.series import Covariates, Forecast, Panel
 

@@ -4,37 +4,23 @@ Numbers are numbers (no booleans, no strings), `null` in `y` is a missing value,
 refused. The result is a `ForecastRequest` of numpy arrays.
 """
 
-import datetime
 import re
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from struct import error as StructError
-from struct import pack
-from types import NoneType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.covariates import Covariate, CovariateReader
 from service.errors import Problem, Report, kind_of, pointer, safe_key
 from service.settings import NAME_PATTERN, Settings
-from tcn.errors import DataError
-from tcn.series.frequency import parse_frequency
-from tcn.series.zones import check_zone, to_utc
-
-FloatArray = NDArray[np.float64]
-Covariate = FloatArray | list[str | None]
+from service.times import Start, parse_freq, parse_start, parse_tz
+from service.values import CONTROL, FloatArray, parse_values
 
 DEFAULT_QUANTILE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MAX_SEASON_LENGTH = 10_000
-MAX_START = 2**53
 MODEL_NAME = re.compile(NAME_PATTERN[:-1] + r"(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
 
-_NUMBERS = frozenset({float, int})
-_NUMBERS_OR_NULL = frozenset({float, int, NoneType})
-_TEXTS_OR_NULL = frozenset({str, NoneType})
 _REQUEST_KEYS = frozenset(
     {"series", "horizon", "quantile_levels", "model", "freq", "start", "tz", "season_length"}
 )
@@ -69,24 +55,6 @@ MEANT: Mapping[str, str] = {  # what other tools call these fields
     "time": "start",
     "data": "series",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_FREQ = re.compile(r"[A-Za-z0-9-]{1,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Time of a series' first value: a whole number, or a UTC stamp shown in the zone `tz`."""
-
-    value: int | np.datetime64 = 0
-    tz: str | None = None
-
-    @property
-    def is_dated(self) -> bool:
-        """Whether it is a date; if not it is a step number."""
-        return isinstance(self.value, np.datetime64)
-
-
-_FIRST = Start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +288,7 @@ def _parse_item(
     series_id, freq, tz = item.get("id"), item.get("freq"), item.get("tz")
     freq = shared.freq if freq is None else parse_freq(freq, (*where, "freq"), report)
     tz = shared.tz if tz is None else parse_tz(tz, (*where, "tz"), report)
-    covariates = _Covariates(where, settings.max_covariates, report)
+    covariates = CovariateReader(where, settings.max_covariates, report)
     has_covariates = not item.keys().isdisjoint(_COVARIATE_KEYS)
     return SeriesInput(
         str(index) if series_id is None else _parse_id(series_id, where, settings, report),
@@ -341,217 +309,9 @@ def _parse_id(
     if not isinstance(value, str):
         report.add(place, f"must be a string, got {kind_of(value)}.")
         return ""
-    if not 1 <= len(value) <= settings.max_id_length or _CONTROL.search(value):
+    if not 1 <= len(value) <= settings.max_id_length or CONTROL.search(value):
         report.add(
             place,
             f"must have 1 to {settings.max_id_length} characters and no control characters.",
         )
     return value
-
-
-def parse_values(
-    values: object, where: tuple[str | int, ...], report: Report, *, may_be_missing: bool = False
-) -> FloatArray:
-    """Return numbers as (L,) float64, null as NaN; wrong elements are noted by index."""
-    if type(values) is not list:
-        got = "nothing" if values is None else kind_of(values)
-        report.add(pointer(*where), f"must be a list of numbers, got {got}.")
-        return np.empty(0)
-    numbers = _plain_numbers(values)
-    if numbers is not None:
-        return numbers
-    kinds = set(map(type, values))
-    if not kinds <= _NUMBERS_OR_NULL:
-        _note_wrong_numbers(values, where, report)
-        return np.empty(0)
-    if not kinds:
-        report.add(pointer(*where), "must hold at least one value, got an empty list.")
-    elif kinds == {NoneType} and not may_be_missing:
-        report.add(pointer(*where), "has only missing values; at least one number is needed.")
-    return np.array(values, dtype=np.float64)
-
-
-def _plain_numbers(values: list[Any]) -> FloatArray | None:
-    """Return a list that holds numbers alone, in one pass; None if it may hold anything else.
-
-    `pack` takes numbers and booleans. Those become 0 or 1, so a list without these has none.
-    """
-    try:
-        numbers = np.frombuffer(pack(f"{len(values)}d", *values))
-    except (StructError, OverflowError):
-        return None
-    has_bits = np.count_nonzero(numbers == numbers.astype(np.bool_))
-    if has_bits and not set(map(type, values)) <= _NUMBERS:
-        return None
-    return numbers if values else None
-
-
-def _note_wrong_numbers(values: list[object], where: tuple[str | int, ...], report: Report) -> None:
-    for index, value in enumerate(values):
-        if type(value) not in _NUMBERS_OR_NULL:
-            report.add(pointer(*where, index), f"must be a number or null, got {kind_of(value)}.")
-        if report.is_full:
-            return
-
-
-def parse_start(
-    value: object, freq: str | None, tz: str | None, where: tuple[str | int, ...], report: Report
-) -> Start:
-    """Return the time of the first value: a whole number, a date or a date and time."""
-    if value is None:
-        return _FIRST
-    if type(value) in _NUMBERS and abs(cast("float", value)) <= MAX_START:
-        whole = int(cast("float", value))
-        if whole == value:
-            return Start(whole)
-    stamp = _stamp_of(value) if isinstance(value, str) and len(value) <= 40 else None
-    if stamp is None or not 1678 <= stamp.year <= 2261:
-        report.add(
-            pointer(*where),
-            "must be a whole number, or an ISO 8601 date or date and time in the years 1678 to"
-            " 2261.",
-        )
-        return Start()
-    if freq is None:
-        report.add(pointer(*where), "is a date, so 'freq' is needed too, such as 'D' or 'MS'.")
-    if stamp.tzinfo is not None:
-        tz = tz or _offset_of(stamp)
-        stamp = to_zone(stamp, tz)
-    wall = np.array([stamp.replace(tzinfo=None)], "datetime64[ns]")
-    return Start(to_utc(wall, tz)[0], tz)
-
-
-def _stamp_of(text: str) -> datetime.datetime | None:
-    try:
-        return datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _offset_of(stamp: datetime.datetime) -> str:
-    minutes = round(cast("datetime.timedelta", stamp.utcoffset()).total_seconds() / 60)
-    sign = "-" if minutes < 0 else "+"
-    return "UTC" if minutes == 0 else f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
-
-
-def to_zone(stamp: datetime.datetime, tz: str) -> datetime.datetime:
-    """Return an aware stamp on the wall clock of `tz`, which may be a fixed offset."""
-    if tz[0] in "+-":
-        return stamp
-    return stamp.astimezone(zoneinfo.ZoneInfo(tz))
-
-
-def parse_freq(value: object, where: tuple[str | int, ...], report: Report) -> str | None:
-    """Return the canonical name of a frequency."""
-    if value is None:
-        return None
-    if isinstance(value, str) and _FREQ.fullmatch(value):
-        try:
-            return parse_frequency(value).name
-        except DataError:
-            pass
-    report.add(pointer(*where), "must be a frequency such as 'h', 'D', '15min', 'W' or 'MS'.")
-    return "D"  # so that a date is not refused for want of a frequency too
-
-
-def parse_tz(value: object, where: tuple[str | int, ...], report: Report) -> str | None:
-    """Return the name of a time zone."""
-    if value is None:
-        return None
-    if isinstance(value, str) and value in zone_names() and _is_known(value):
-        return value
-    report.add(pointer(*where), "must be the name of a time zone such as 'Europe/Berlin'.")
-    return None
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """Return the names of all time zones, without those that stand for a machine's own."""
-    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})
-
-
-@lru_cache(maxsize=1024)
-def _is_known(zone: str) -> bool:
-    """Whether the library reads a zone that the system knows."""
-    try:
-        check_zone(zone)
-    except DataError:
-        return False
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Covariates:
-    """Reads the covariates of one series."""
-
-    where: tuple[str | int, ...]
-    most: int
-    report: Report
-
-    def parse(self, item: Mapping[str, Any], length: int, horizon: int) -> dict[str, Any]:
-        return {
-            "past_covariates": self._columns(item, "past_covariates", length, length),
-            "future_covariates": self._columns(
-                item, "future_covariates", length + horizon, length + 10 * horizon
-            ),
-            "static_covariates": self._static(item.get("static_covariates")),
-        }
-
-    def _columns(
-        self, item: Mapping[str, Any], kind: str, low: int, high: int
-    ) -> dict[str, Covariate]:
-        columns = self._mapping(item.get(kind), kind)
-        return {
-            name: self._column(values, (*self.where, kind, name), low, high)
-            for name, values in columns.items()
-        }
-
-    def _mapping(self, value: object, kind: str) -> dict[str, Any]:
-        place = pointer(*self.where, kind)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            self.report.add(place, f"must be an object of names, got {kind_of(value)}.")
-            return {}
-        if len(value) > self.most:
-            self.report.add(place, f"may have {self.most} covariates, got {len(value):,}.")
-            return {}
-        for name in value:
-            if not 1 <= len(name) <= 64 or _CONTROL.search(name):
-                self.report.add(place, "names must have 1 to 64 characters.")
-                return {}
-        return value
-
-    def _column(
-        self, values: object, where: tuple[str | int, ...], low: int, high: int
-    ) -> Covariate:
-        column: Covariate
-        if type(values) is list and str in (kinds := set(map(type, values))):
-            column = self._texts(values, kinds, where)
-        else:
-            column = parse_values(values, where, self.report, may_be_missing=True)
-        if len(column) and not low <= len(column) <= high:
-            need = f"{low:,}" if low == high else f"at least {low:,}"
-            self.report.add(pointer(*where), f"has {len(column):,} values; {need} are needed.")
-        return column
-
-    def _texts(
-        self, values: list[Any], kinds: set[type], where: tuple[str | int, ...]
-    ) -> Covariate:
-        if kinds <= _TEXTS_OR_NULL and all(v is None or len(v) <= 64 for v in values):
-            return values
-        self.report.add(
-            pointer(*where), "must be all numbers, or all strings of at most 64 characters."
-        )
-        return []
-
-    def _static(self, value: object) -> dict[str, float | str | None]:
-        fields = self._mapping(value, "static_covariates")
-        for name, item in fields.items():
-            is_text = isinstance(item, str) and len(item) <= 64
-            if not is_text and type(item) not in _NUMBERS_OR_NULL:
-                self.report.add(
-                    pointer(*self.where, "static_covariates", name),
-                    "must be a number, a string of at most 64 characters, or null.",
-                )
-        return fields

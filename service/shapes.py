@@ -9,8 +9,9 @@ import dataclasses
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from service.schemas import MAX_SEASON_LENGTH, MAX_START, MODEL_NAME, zone_names
+from service.schemas import MAX_SEASON_LENGTH, MODEL_NAME
 from service.settings import NAME_PATTERN
+from service.times import MAX_START, zone_names
 from tcn.config import Config
 from tcn.series.frequency import MONTHS, WEEKDAYS
 

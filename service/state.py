@@ -20,10 +20,11 @@ from service.errors import Problem
 from service.jobs import JobTable
 from service.metrics import Metrics
 from service.rates import RateLimiter
-from service.schemas import ForecastRequest, SeriesInput, Start
+from service.schemas import ForecastRequest, SeriesInput
 from service.settings import Settings
 from service.store import ModelStore
 from service.streams import StreamTable
+from service.times import Start
 from tcn.checkpoint import load_classifier, read_checkpoint
 from tcn.classifier import ImageClassifier
 from tcn.models import IMAGE

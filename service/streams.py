@@ -19,7 +19,8 @@ from sqlalchemy.engine import Connection
 from service.database import Database, streams
 from service.errors import Problem
 from service.jobs import new_id
-from service.schemas import ForecastRequest, SeriesInput, Start
+from service.schemas import ForecastRequest, SeriesInput
+from service.times import Start
 from tcn.series.frequency import parse_frequency
 
 IDS_PER_QUERY = 500

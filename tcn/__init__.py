@@ -8,6 +8,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tcn import checkpoint as checkpoint
+    from tcn import evaluation as evaluation
+    from tcn import export as export
+    from tcn import images as images
+    from tcn import layers as layers
+    from tcn import models as models
+    from tcn import pretraining as pretraining
+    from tcn import series as series
+    from tcn import training as training
     from tcn.checkpoint import load, save
     from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
     from tcn.errors import CheckpointError, ConfigError, DataError, TcnError
@@ -73,12 +82,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return importlib.import_module(f"tcn.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tcn' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # a type checker reads the imports above, and so finds misspelt names
+
+    def __getattr__(name: str) -> Any:
+        if name in _PACKAGES:
+            return importlib.import_module(f"tcn.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'tcn' has no attribute {name!r}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,6 @@ from service.access import Scope, owner_filter, owner_of
 from service.engine import Predictor
 from service.errors import Problem
 from service.jobs import Job, new_id
-from service.nixtla import MODEL_ID, Wire
 from service.routing import RawRoute, json_response
 from service.runner import job_directory
 from service.schemas import MODEL_NAME
@@ -23,6 +22,7 @@ from service.settings import Settings
 from service.state import ServiceState, state_of
 from service.store import ModelRef
 from service.trainer import SERIES
+from service.wire import DEFAULT_MODEL, MODEL_ID, Wire, parse, refuse_many_sizes
 
 Task = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -107,7 +107,7 @@ async def _predictor(
     state: ServiceState, model: object, finetuned: object
 ) -> tuple[ModelRef, Predictor]:
     name = finetuned or model
-    if name is None or (isinstance(name, str) and nixtla.DEFAULT_MODEL.fullmatch(name)):
+    if name is None or (isinstance(name, str) and DEFAULT_MODEL.fullmatch(name)):
         name = state.settings.default_model
     if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
         raise Problem(422, "model must be a name that GET /v2/models lists.")
@@ -119,8 +119,8 @@ async def _read(request: Request) -> tuple[ServiceState, Wire]:
     settings = state.settings
     wire = await state.bodies.read_json_as(
         request,
-        lambda body: nixtla.parse(body, settings),
-        lambda text: nixtla.refuse_many_sizes(text, settings),
+        lambda body: parse(body, settings),
+        lambda text: refuse_many_sizes(text, settings),
     )
     return state, wire
 

@@ -71,59 +71,69 @@ BatchSize = Annotated[
         metavar="N",
     ),
 ]
+Resize = Annotated[bool, Option("--resize", help="Bring pictures to the size the model reads.")]
+
+Out = Annotated[
+    Path, Option("--out", help="Directory for the model.", show_default=False, metavar="DIR")
+]
+Network = Annotated[
+    str | None,
+    Option("--network", help="mlp, small-cnn, cnn, residual-cnn or pixel-tcn; cnn if not given."),
+]
+Config = Annotated[
+    Path | None, Option("--config", help='JSON file: {"network", "train", "augmentation"}.')
+]
+Epochs = Annotated[
+    int | None,
+    Option(
+        "--epochs",
+        help="Passes over the images.",
+        parser=options.whole_number(0, 100_000),
+        metavar="N",
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    Option("--learning-rate", help="Of Adam.", parser=decimal(1e-8, 10.0), metavar="X"),
+]
+Validation = Annotated[
+    float,
+    Option(
+        "--validation",
+        help="Share of the images held back to choose the best epoch; 0 keeps the last.",
+        parser=decimal(0.0, 0.9),
+        metavar="SHARE",
+    ),
+]
+Zoom = Annotated[
+    float | None,
+    Option("--zoom", help="Augment: 0.1 is 0.9 to 1.1.", parser=decimal(0.0, 0.9), metavar="X"),
+]
+Tilt = Annotated[
+    float | None,
+    Option("--tilt", help="Augment: degrees.", parser=decimal(0.0, 180.0), metavar="X"),
+]
+Shift = Annotated[
+    float | None,
+    Option("--shift", help="Augment: share of size.", parser=decimal(0.0, 0.9), metavar="X"),
+]
+Flip = Annotated[bool, Option("--flip", help="Augment: mirror every second image.")]
 
 
 @app.command()
 def train(
     data: Data,
-    out: Annotated[
-        Path, Option("--out", help="Directory for the model.", show_default=False, metavar="DIR")
-    ],
-    network: Annotated[
-        str | None,
-        Option(
-            "--network", help="mlp, small-cnn, cnn, residual-cnn or pixel-tcn; cnn if not given."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, Option("--config", help='JSON file: {"network", "train", "augmentation"}.')
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        Option(
-            "--epochs",
-            help="Passes over the images.",
-            parser=options.whole_number(0, 100_000),
-            metavar="N",
-        ),
-    ] = None,
+    out: Out,
+    network: Network = None,
+    config: Config = None,
+    epochs: Epochs = None,
     batch_size: BatchSize = None,
-    learning_rate: Annotated[
-        float | None,
-        Option("--learning-rate", help="Of Adam.", parser=decimal(1e-8, 10.0), metavar="X"),
-    ] = None,
-    validation: Annotated[
-        float,
-        Option(
-            "--validation",
-            help="Share of the images held back to choose the best epoch; 0 keeps the last.",
-            parser=decimal(0.0, 0.9),
-            metavar="SHARE",
-        ),
-    ] = 0.1,
-    zoom: Annotated[
-        float | None,
-        Option("--zoom", help="Augment: 0.1 is 0.9 to 1.1.", parser=decimal(0.0, 0.9), metavar="X"),
-    ] = None,
-    tilt: Annotated[
-        float | None,
-        Option("--tilt", help="Augment: degrees.", parser=decimal(0.0, 180.0), metavar="X"),
-    ] = None,
-    shift: Annotated[
-        float | None,
-        Option("--shift", help="Augment: share of size.", parser=decimal(0.0, 0.9), metavar="X"),
-    ] = None,
-    flip: Annotated[bool, Option("--flip", help="Augment: mirror every second image.")] = False,
+    learning_rate: LearningRate = None,
+    validation: Validation = 0.1,
+    zoom: Zoom = None,
+    tilt: Tilt = None,
+    shift: Shift = None,
+    flip: Flip = False,
     size: PictureSize = None,
     grey: Grey = False,
     seed: options.Seed = None,
@@ -163,9 +173,7 @@ def evaluate(
         str, Option("--part", help="test or train, where DATA has both.", metavar="PART")
     ] = "test",
     batch_size: BatchSize = None,
-    resize: Annotated[
-        bool, Option("--resize", help="Bring pictures to the size the model reads.")
-    ] = False,
+    resize: Resize = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure a classifier on labelled images: loss, accuracy, accuracy of each class."""
@@ -191,9 +199,7 @@ def predict(
             metavar="N",
         ),
     ] = 3,
-    resize: Annotated[
-        bool, Option("--resize", help="Bring pictures to the size the model reads.")
-    ] = False,
+    resize: Resize = False,
     plot: Annotated[
         Path | None,
         Option("--plot", help="Draw the pictures with their classes: .png, .svg, .pdf."),

@@ -13,7 +13,7 @@ from tcn.series import Panel
 from tcn.series.columns import Table
 from tcn.series.files import panel_of_table
 from tcn.series.grid import Roles
-from tcn.series.parquet_pieces import ROWS_PER_BATCH, ROWS_PER_PIECE, tables_between
+from tcn.series.parquet_pieces import ROWS_PER_BATCH, ROWS_PER_PIECE, opened, tables_between
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,9 @@ class GroupedParquet:
     def of(cls, path: Path, columns: Columns) -> "GroupedParquet | None":
         """Look at the id column alone; None when the file is short or must be read whole."""
         import pyarrow
-        import pyarrow.parquet
 
         try:
-            file = pyarrow.parquet.ParquetFile(path)
+            file = opened(path)
         except pyarrow.ArrowException:
             return None  # not parquet: the reader of whole files says so
         with file:

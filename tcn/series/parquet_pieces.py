@@ -168,10 +168,15 @@ def _batches(path: Path, names: Sequence[str], size: int) -> Iterator[Table]:
 
 
 def _arrow_batches(path: Path, names: Sequence[str] | None, size: int) -> Iterator[Any]:
+    with opened(path) as file:
+        yield from file.iter_batches(size, columns=None if names is None else list(names))
+
+
+def opened(path: Path) -> Any:
+    """A parquet file to be read batch by batch: arrow would hold all that is read ahead."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(size, columns=None if names is None else list(names))
+    return pq.ParquetFile(path, memory_map=True, pre_buffer=False)
 
 
 def _parts(id_col: str | Sequence[str]) -> list[str]:

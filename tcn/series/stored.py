@@ -18,7 +18,7 @@ from tcn.series.covariates import Covariates
 from tcn.series.files import panel_of_table, read_parquet
 from tcn.series.grid import Roles
 from tcn.series.panel import Panel
-from tcn.series.parquet_pieces import ROWS_PER_BATCH, look_through, pieces_of
+from tcn.series.parquet_pieces import ROWS_PER_BATCH, look_through, opened, pieces_of
 from tcn.series.ragged import offsets_of
 from tcn.series.roles import Chooser
 
@@ -123,10 +123,9 @@ class Asked:
     def _head(self) -> Table | None:
         """The first rows of a long file that can be read at all."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(self.path) as file:
+            with opened(self.path) as file:
                 if file.metadata.num_rows <= parquet_pieces.ROWS_PER_PIECE:
                     return None
                 batch = next(file.iter_batches(ROWS_PER_BATCH))

@@ -3,6 +3,8 @@
 import importlib
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,32 @@ def test_packages_need_no_import_of_their_own():
         assert name in dir(package)
     with pytest.raises(AttributeError, match=r"^module 'tcn' has no attribute 'network'$"):
         package.network  # noqa: B018
+
+
+PROGRAM = """
+import tcn
+from tcn.layers import CausalConv1d, StreamSequential
+
+panel = tcn.Panel.from_arrays([[1.0, 2.0, 3.0]], freq="D", starts="2026-01-01")
+forecast: tcn.Forecast = tcn.load("zero").predict(panel, horizon=2, quantile_levels=[0.1, 0.9])
+low, high = forecast.interval(0.8)
+model: tcn.Forecaster = tcn.fit(panel, tcn.TCNConfig(horizon=2), tcn.TrainConfig(), start=None)
+result = tcn.backtest({"mine": model.predict, "naive": tcn.evaluation.naive}, panel, horizon=2)
+mase: float = result.measures["mine"].mase
+network = StreamSequential(CausalConv1d(1, 8, 2), CausalConv1d(8, 1, 2))
+tcn.export.export_layer(network, 1, "onnx")
+tcn.Forcaster
+tcn.load(3)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_type_checker_knows_the_public_names_and_finds_misspelt_ones(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(program)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    wrong = [int(line) for line in re.findall(r"program\.py:(\d+): error: ", done.stdout)]
+    lines = PROGRAM.splitlines()
+    assert [lines[line - 1] for line in wrong] == ["tcn.Forcaster", "tcn.load(3)"], done.stdout

@@ -216,3 +216,18 @@ def test_the_command_trains_on_a_long_file_and_leaves_the_model_alone(is_tested,
         quiet=True,
     )
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data.parquet", "model"]
+
+
+def test_reading_holds_a_piece_of_the_file_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_pieces, "ROWS_PER_BATCH", 2000)
+    path, n_groups, size = tmp_path / "data.parquet", 40, 5000
+    with pq.ParquetWriter(path, pa.schema([("unique_id", pa.int64()), ("y", pa.float64())])) as out:
+        for group in range(n_groups):
+            noise = np.random.default_rng(group).normal(size=size)
+            out.write_table(pa.table({"unique_id": np.full(size, group), "y": noise}))
+    cuts = [size * (group + 1) for group in range(n_groups)]
+    before, most = pa.total_allocated_bytes(), 0
+    for piece in parquet_pieces.tables_between(path, cuts, ["unique_id", "y"]):
+        assert piece.n_rows == size
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 0.2 * path.stat().st_size

@@ -9,9 +9,10 @@ import pytest
 
 from service.engine import Engine
 from service.errors import Problem
-from service.schemas import ForecastRequest, SeriesInput, Start
+from service.schemas import ForecastRequest, SeriesInput
 from service.state import bundled_models, load_forecaster
 from service.testing import POISON, LastValue
+from service.times import Start
 from tcn.series import Panel
 
 PATH = "/v1/forecast"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service import shapes
 from service.errors import Report
-from service.schemas import parse_freq, parse_start, parse_tz
+from service.times import parse_freq, parse_start, parse_tz
 
 GERMAN = "Europe/Berlin"
 

@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from service.schemas import ForecastRequest, SeriesInput, Start
+from service.schemas import ForecastRequest, SeriesInput
 from service.streams import StreamState
 from service.testing import LastValue
+from service.times import Start
 
 
 class Short(LastValue):
