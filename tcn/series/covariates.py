@@ -11,7 +11,7 @@ from tcn.series.ragged import Index, flat_index, offsets_of
 Categories = tuple[tuple[str, ...] | None, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Covariates:
     """K columns beside S series.
 
@@ -42,6 +42,10 @@ class Covariates:
                 f"Covariates {self.names!r} have {self.values.shape[1]} rows, "
                 f"but their offsets end at {self.offsets[-1]}."
             )
+
+    def __repr__(self) -> str:
+        rows = "static" if self.is_static else f"{self.values.shape[1]} rows"
+        return f"Covariates({', '.join(self.names)}: {len(self)} series, {rows})"
 
     @property
     def is_static(self) -> bool:

@@ -67,3 +67,11 @@ def test_no_covariates_are_none():
 def test_what_is_wrong_with_covariates_is_said(covariates, message):
     with pytest.raises(DataError, match=message):
         panel_of(**covariates)
+
+
+def test_covariates_are_shown_in_a_line():
+    panel = panel_of(
+        future_covariates={"price": PRICE}, static_covariates={"region": ["north", "south"]}
+    )
+    assert repr(panel.future_covariates) == "Covariates(price: 2 series, 8 rows)"
+    assert repr(panel.static_covariates) == "Covariates(region: 2 series, static)"
