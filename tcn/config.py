@@ -186,7 +186,7 @@ class TrainConfig(Config):
     max_epochs: passes over the training data at most. steps_per_epoch: batches in a pass, after
     which the model is evaluated; None follows from the data. patience: evaluations without a better
     validation loss before stopping. learning_rate: peak, after `warmup_steps` of rising and before
-    a fall to zero; None is 0.002 from scratch and 0.001 from a trained start. weight_decay: of
+    a fall to zero; None is 0.002, or 0.001 from a trained start without `refit`. weight_decay: of
     AdamW. clip: largest norm of the gradients. average: decay of the moving average of weights.
     batch_positions: series values per step. origins, steps: forecast origins per window and future
     steps per origin in a training step. validation_length: points held back at the end of each

@@ -42,7 +42,10 @@ from tcn.training.windows import (
 
 RATE_FROM_SCRATCH = 2e-3
 RATE_FROM_START = 1e-3
-FEWEST_STEPS_FROM_START = 160  # of a run that is repeated on all points
+RATE_OF_REPEATED = 2e-3  # from a start, where a share of the way is left out afterwards
+PASSES_OF_REPEATED = 60  # over the data, but not fewer steps than these
+STEPS_OF_REPEATED = 80
+JUDGED_FROM = 600  # steps of a repeated run: before, points held back do not tell when to stop
 SHARES_OF_TRAINING = (0.0, 0.25, 0.5, 0.75, 1.0)
 HALF = 0.5
 NEARLY_BEST = 0.01  # of the loss: what a share nearer to the start may lose
@@ -149,10 +152,7 @@ class _Fit:
     ) -> Progress:
         """Train on the first `lengths` points of each series; keep what forecasts the rest best."""
         batches = self._batches(lengths)
-        per_epoch = self.settings.steps_per_epoch or batches.steps_per_epoch
-        steps = per_epoch * self.settings.max_epochs
-        is_brief = self.begin is None or not self.settings.refit
-        loop = self._loop(network, batches, steps, 0 if is_brief else FEWEST_STEPS_FROM_START)
+        loop = self._loop(network, batches, self._steps(batches))
         task = Task(batches, self._loss_of(network), lambda: validation_loss(network, held_back))
         return train(network, task, loop, place, self.report)
 
@@ -172,20 +172,34 @@ class _Fit:
         _set_between(network, first, _weights(network), share)
         return network
 
+    def _steps(self, batches: PanelBatches) -> int:
+        """Steps at most; of a run from a start that is repeated, some passes over the data."""
+        most = self._steps_per_epoch(batches) * self.settings.max_epochs
+        if not self._is_repeated:
+            return most
+        passes = PASSES_OF_REPEATED * int(batches.train_lengths.sum())
+        return min(most, max(passes // self.settings.batch_positions, STEPS_OF_REPEATED))
+
+    @property
+    def _is_repeated(self) -> bool:
+        """Whether what is learnt from a start is learnt again from all points."""
+        return self.begin is not None and self.settings.refit
+
+    def _steps_per_epoch(self, batches: PanelBatches) -> int:
+        return self.settings.steps_per_epoch or batches.steps_per_epoch
+
     def _batches(self, lengths: NDArray[np.int64]) -> PanelBatches:
         return PanelBatches(self.panel, lengths, self.seasons, self.conditions, self.windows)
 
-    def _loop(
-        self, network: ForecastNetwork, batches: PanelBatches, steps: int, fewest: int = 0
-    ) -> LoopSettings:
+    def _loop(self, network: ForecastNetwork, batches: PanelBatches, steps: int) -> LoopSettings:
         settings = self.settings
-        usual = RATE_FROM_SCRATCH if self.begin is None else RATE_FROM_START
-        peak = settings.learning_rate or usual
+        from_start = RATE_OF_REPEATED if settings.refit else RATE_FROM_START
+        peak = settings.learning_rate or (RATE_FROM_SCRATCH if self.begin is None else from_start)
         return LoopSettings(
             steps=steps,
-            fewest_steps=min(fewest, steps),
+            fewest_steps=min(steps, JUDGED_FROM) if self._is_repeated else 0,
             learning_rate=warmup_then_linear(peak, settings.warmup_steps, steps),
-            evaluate_every=settings.steps_per_epoch or batches.steps_per_epoch,
+            evaluate_every=self._steps_per_epoch(batches),
             patience=settings.patience,
             clip=settings.clip,
             weight_decay=settings.weight_decay,
