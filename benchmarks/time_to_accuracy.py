@@ -104,8 +104,9 @@ def main() -> None:
         for name, found in report["seconds"].items()
         if name != "ours" and found is not None and own is not None
     }
-    print(processor(), {name: report[name] for name in report if name != "curves"})
-    print(write_result("time_to_accuracy", report, packages=("darts",)))
+    with threads(options.threads):  # which the result names
+        print(processor(), {name: report[name] for name in report if name != "curves"})
+        print(write_result("time_to_accuracy", report, packages=("darts",)))
 
 
 def _validation(panel: Panel, cut: int) -> Pairs:

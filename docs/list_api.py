@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 PAGE = Path(__file__).parent / "api.md"
 HEAD = """# Public names
@@ -31,6 +31,7 @@ MODULES = (
     "tcn.models.heads",
     "tcn.models.image",
     "tcn.models.waveform",
+    "tcn.models.threads",
     "tcn.training",
     "tcn.training.panel_windows",
     "tcn.training.images",
@@ -77,7 +78,9 @@ def public_names(module: ModuleType) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and not isinstance(value, TypeVar)
     ]
 
 

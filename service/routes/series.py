@@ -24,6 +24,12 @@ from tcn.series.iso import iso_stamps
 
 router = new_router("read")
 
+ANY = {"type": "string", "maxLength": MAX_OPTION}
+QUERY = {
+    "delimiter": {"type": "string", "enum": [",", ";", "|", "\t"]},
+    "decimal": {"type": "string", "enum": [".", ","]},
+}
+
 
 @router.post(
     "/v1/series",
@@ -32,9 +38,7 @@ router = new_router("read")
         body={"type": "string"},
         body_types=("text/csv",),
         answer={"type": "object", "properties": {"series": {"type": "array"}}},
-        parameters={
-            key: ("query", {"type": "string", "maxLength": MAX_OPTION}) for key in COLUMN_KEYS
-        },
+        parameters={key: ("query", QUERY.get(key, ANY)) for key in COLUMN_KEYS},
     ),
 )
 async def read(request: Request) -> Response:

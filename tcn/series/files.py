@@ -76,6 +76,8 @@ def read_csv(
     """
     if decimal not in (None, ".", ","):
         raise DataError(f"decimal must be '.' or ',', got {decimal!r}.")
+    if delimiter and not (len(delimiter) == 1 and "\0" < delimiter < "\x7f"):
+        raise DataError(f"delimiter must be one character of ASCII, got {delimiter[:20]!r}.")
     options = (delimiter, decimal, encoding, time_format)
     return panel_of_table(
         _read_text_table(file, *options),

@@ -214,7 +214,7 @@ def _to_datetime(texts: list[str], how: str, shown: list[str] | None = None) -> 
 
     try:
         index = pd.DatetimeIndex(pd.to_datetime(texts, format=how, errors="coerce", utc=True))
-    except ValueError as error:
+    except (ValueError, re.error) as error:  # of re: a directive that is there twice
         raise DataError(f"time_format={how!r} is not a strptime format: {error}.") from error
     stamps = index.tz_localize(None).to_numpy()  # in the unit pandas chose
     bad = np.flatnonzero(np.isnat(stamps))

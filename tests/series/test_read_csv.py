@@ -346,6 +346,17 @@ def test_bad_options_are_told():
         read_csv(LONG.encode(), target_col="nope")
 
 
+@pytest.mark.parametrize("delimiter", ["ab", "é", "\0"])
+def test_a_separator_that_is_no_character_of_ascii_is_refused(delimiter):
+    with pytest.raises(DataError, match=r"^delimiter must be one character of ASCII, got "):
+        read_csv(b"ds,y\n2024-01-01,1\n", delimiter=delimiter)
+
+
+def test_a_directive_that_is_there_twice_is_refused():
+    with pytest.raises(DataError, match=r"^time_format='%d%d' is not a strptime format"):
+        read_csv(b"ds,y\n2024-01-01,1\n2024-01-02,2\n", time_format="%d%d")
+
+
 def test_a_million_quoted_line_breaks_are_read_quickly():
     content = b'note,y\n"' + b"\n" * 1_000_000 + b'",1\nx,2\n'
     assert values_of(content) == [1, 2]

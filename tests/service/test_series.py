@@ -59,6 +59,8 @@ def test_a_file_may_say_how_it_is_written(client):
     ("query", "sentence"),
     [
         ("?encoding=idna", "#/encoding: must be one such as utf-8, utf-16, latin-1 or cp1252."),
+        ("?delimiter=ab", "delimiter must be one character of ASCII, got 'ab'."),
+        ("?target_col=sold&time_format=%25d%25d", "is not a strptime format"),
         ("?horizon=3", "unknown field 'horizon'. Known fields: decimal, "),
         ("?id_col=item&id_col=store", "A field of the query is there twice."),
         ("?id_col=store,shelf", "Columns missing"),
