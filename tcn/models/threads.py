@@ -1,7 +1,7 @@
 """Batches side by side: each thread computes whole batches on its own.
 
 A small convolution gains little from a second thread, and what lies between two of them nothing;
-two batches at once gain twofold.
+two batches at once have nothing to wait for.
 """
 
 import os
