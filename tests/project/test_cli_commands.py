@@ -132,3 +132,10 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch, capsys)
     advance(1000)
     advance(1000)
     assert capsys.readouterr().err == "Forecast: 2,000 of 3,000\n"
+
+
+def test_the_package_runs_as_the_command():
+    found = subprocess.run(
+        [sys.executable, "-m", "tcn", "--version"], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.count(".") == 2
