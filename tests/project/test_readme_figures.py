@@ -136,10 +136,9 @@ def test_scores_after_training_are_those_measured():
     m3 = result("accuracy_m3")["result"]["m3_monthly"]["median"]
     mase, _, _, covered = numbers(row_of("M3 monthly")[1].replace("80 %", ""))
     assert_shown((mase, covered), (m3["relative_mase"], 100 * m3["coverage"]))
-    tourism = result("accuracy_tourism")["result"]
-    both = [
-        tourism[f"tourism_{kind}"]["median"]["relative_mase"] for kind in ("monthly", "quarterly")
-    ]
-    assert_shown(numbers(row_of("tourism monthly / quarterly")[1])[:2], both)
+    tourism = result("short_data")["tourism_quarterly"]
+    ways = [tourism[way] for way in ("from zero", "zero as it is")]
+    figures = [way[measure] for measure in ("mase", "wql") for way in ways]
+    assert_shown(numbers(row_of("tourism quarterly")[1]), figures)
     etth1 = result("accuracy_etth1")["result"]["mean"]["mse"]
     assert_shown(numbers(row_of("ETTh1")[1])[:1], [etth1])
