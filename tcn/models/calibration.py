@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tcn.models.heads import Head, interpolation_weights
 
-LOW, HIGH = 0.1, 0.9
+LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 SMALLEST_SPREAD = 1e-6
 
 
@@ -18,10 +18,11 @@ SMALLEST_SPREAD = 1e-6
 class Calibration:
     r"""Shifts per quantile level and part of the horizon, in units of the 80 % interval's width.
 
-    For level $\tau$ the score of a validation step is (y - q_tau) / (q_0.9 - q_0.1); the shift is
-    the $\tau$-quantile of the scores, so that afterwards a share $\tau$ of validation steps lies
-    below. Source: conformalised quantile regression, Romano et al. 2019 (arXiv:1905.03222), with
-    asymmetric scores relative to the width.
+    For level $\tau$ the score of a validation step is (y - q_tau) / (q_0.9 - q_0.1); a share $\tau$
+    of the steps lies below the $\tau$-quantile of the scores. The shift is that quantile less the
+    median's: the points held back are of one time, and what all of them had in common the next
+    ones need not have, so the median stays. Source: conformalised quantile regression, Romano et
+    al. 2019 (arXiv:1905.03222), with asymmetric scores relative to the width.
 
     bounds: last step of each part but the last. values: the shifts, (parts, levels).
     """
@@ -86,7 +87,7 @@ def fit_calibration(
 ) -> Calibration:
     """Shifts from validation windows.
 
-    quantiles: (N, H, Q) in z units at `levels`, which include 0.1 and 0.9. target: (N, H).
+    quantiles: (N, H, Q) in z units at `levels`, which include 0.1, 0.5 and 0.9. target: (N, H).
     weight: (N, H), 0 where nothing was seen.
     """
     horizon = target.shape[1]
@@ -96,8 +97,13 @@ def fit_calibration(
     rows = []
     for start, stop in itertools.pairwise(edges):
         seen = weight[:, start:stop] > 0
-        rows.append(_part_shifts(scores[:, start:stop][seen], levels))
+        rows.append(_centred(_part_shifts(scores[:, start:stop][seen], levels), levels))
     return Calibration(levels, tuple(edges[1:-1]), tuple(rows))
+
+
+def _centred(shifts: tuple[float, ...], levels: tuple[float, ...]) -> tuple[float, ...]:
+    """The shifts less that of the median."""
+    return tuple(shift - shifts[levels.index(MEDIAN)] for shift in shifts)
 
 
 def _part_shifts(scores: Tensor, levels: tuple[float, ...]) -> tuple[float, ...]:

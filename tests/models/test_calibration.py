@@ -14,10 +14,10 @@ N, H = 4000, 9
 
 
 def targets(seed: int) -> torch.Tensor:
-    """Shifted, skewed and wider with each step, (N, H)."""
+    """Skewed around a median of 0 and wider with each step, (N, H)."""
     rng = np.random.default_rng(seed)
     spread = np.linspace(1.0, 3.0, H)
-    return torch.from_numpy(0.5 + spread * (rng.gamma(2.0, size=(N, H)) - 2.0)).float()
+    return torch.from_numpy(spread * (rng.gamma(2.0, size=(N, H)) - 1.678)).float()
 
 
 @pytest.mark.parametrize("head", [QuantileHead(), GaussianHead(), StudentTHead()])
@@ -33,6 +33,16 @@ def test_quantiles_cover_what_they_say_once_calibrated(head):
     expected = torch.tensor(levels, dtype=torch.float64)
     assert (before - expected).abs().max() > 0.1
     assert (after - expected).abs().max() < 0.01
+
+
+def test_what_all_points_held_back_have_in_common_moves_nothing():
+    head = QuantileHead()
+    raw, levels = torch.zeros(N, H, head.n_raw), DEFAULT_QUANTILE_LEVELS
+    quantiles, weight = head.quantiles(raw, levels), torch.ones(N, H)
+    found = [fit_calibration(quantiles, targets(0) + by, weight, levels) for by in (0.0, 7.0)]
+    shifts = [torch.tensor(calibration.values) for calibration in found]
+    torch.testing.assert_close(shifts[0], shifts[1])
+    assert (shifts[0][:, levels.index(0.5)] == 0.0).all()
     middle = (later[:, 3:6, None] <= shifted[:, 3:6]).double().mean(dim=(0, 1))
     assert (middle - expected).abs().max() < 0.02
 
