@@ -69,7 +69,9 @@ def fit(
 
     The end of every series is held back; it tells how many steps forecast it best, and the
     quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
-    `train_config.refit` is off. All covariates of the panel are used.
+    `train_config.refit` is off. From a start these are some passes over the data, and of the way
+    from its weights a share is kept: half at least, unless half does harm to the points held back.
+    All covariates of the panel are used.
 
     config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
     pass, in place of the config's. start: weights to begin with: "zero" for the pretrained model, a
