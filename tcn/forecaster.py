@@ -142,7 +142,9 @@ class Forecaster:
         n_patches = -(-ages // patch)
         size = even_batch_size(len(panel), asked.batch_size)
         longest = int(n_patches.max())
-        return side_by_side(answer, batches_by_length(n_patches, n_patches, size, longest))
+        # neighbours with one season are read in whole pieces instead of value by value
+        batches = batches_by_length(n_patches, n_patches, size, longest, kinds=seasons)
+        return side_by_side(answer, batches)
 
     def _seasons(
         self, panel: Panel, ages: NDArray[np.int64], season_length: int | None

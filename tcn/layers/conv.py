@@ -127,6 +127,13 @@ class CausalConv1d(StreamLayer[Tensor]):
         step, count = self._comb(demand)
         return Demand(length, min(count, (length - 1) // step + 1), step)
 
+    def columns(self, demand: Demand) -> int:
+        """Number of columns that `at` reads, the zeros before the first input counted.
+
+        `at` puts these zeros before the columns it is given, where they are not there yet.
+        """
+        return self._comb(demand)[1]
+
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         step, count = self._comb(demand)
         columns = pad_left(x, count - x.shape[-1])

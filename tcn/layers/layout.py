@@ -36,3 +36,24 @@ def pad_left(x: Tensor, count: int) -> Tensor:
     if is_channels_last(x):
         return functional.pad(x.transpose(1, 2), (0, 0, count, 0)).transpose(1, 2)
     return functional.pad(x, (count, 0))
+
+
+def relu_behind_zeros(x: Tensor, count: int) -> Tensor:
+    """`count` columns of zeros, then relu(x), in the layout of `x`, which is overwritten.
+
+    Without gradients it is one pass over `x`.
+    """
+    if count == 0 or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return pad_left(torch.relu_(x), count)
+    if is_channels_last(x):
+        return _relu_behind_zeros(x.transpose(1, 2), count, 1).transpose(1, 2)
+    return _relu_behind_zeros(x, count, 2)
+
+
+def _relu_behind_zeros(x: Tensor, count: int, dim: int) -> Tensor:
+    shape = list(x.shape)
+    shape[dim] += count
+    padded = x.new_empty(shape)
+    padded.narrow(dim, 0, count).zero_()
+    torch.clamp_min(x, 0.0, out=padded.narrow(dim, count, x.shape[dim]))
+    return padded

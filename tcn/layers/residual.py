@@ -6,6 +6,7 @@ from torch import Tensor
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.fork import fork
+from tcn.layers.layout import relu_behind_zeros
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, StreamLayer, picked
 
@@ -62,8 +63,9 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
     def at(self, x: Tensor, demand: Demand) -> Tensor:
         between = self.second.needs(demand)
         x, shortcut = fork(x, picked(self.first.needs(between), demand))
-        hidden = self._activate(self.first.at(x, between))
-        hidden = self.second.at(hidden, demand)
+        hidden = self.first.at(x, between)
+        hidden = relu_behind_zeros(hidden, self.second.columns(demand) - between.count)
+        hidden = self.second.at(self.dropout(hidden), demand)
         return self._output(shortcut, hidden)
 
     def point(self, memory: Memory) -> PointFunction:
@@ -78,9 +80,9 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
         return run
 
     def _activate(self, hidden: Tensor) -> Tensor:
-        activated: Tensor = self.dropout(torch.relu(hidden))
+        activated: Tensor = self.dropout(torch.relu_(hidden))
         return activated
 
     def _output(self, x: Tensor, hidden: Tensor) -> Tensor:
         shortcut = x if self.project is None else self.project(x)
-        return torch.relu(self._activate(hidden) + shortcut)
+        return torch.relu_(self._activate(hidden) + shortcut)

@@ -46,17 +46,18 @@ def _window_ending_at(series: Array, end: int, length: int) -> Array:
 
 
 def batches_by_length(
-    lengths: Index, groups: Index, batch_size: int, longest: int
+    lengths: Index, groups: Index, batch_size: int, longest: int, kinds: Index | None = None
 ) -> Iterator[tuple[Index, int]]:
     """Rows in batches of similar length within a group, each with its window length.
 
     lengths: (S,) points of each series. groups: (S,) rows of different groups never share a batch.
+    kinds: (S,) rows of one length that are of one kind are neighbours.
     """
     if len(lengths) == 1:
         yield np.zeros(1, np.int64), min(max(int(lengths[0]), 1), longest)
         return
     needed = np.clip(lengths, 1, longest)
-    order = np.lexsort((needed, groups))
+    order = np.lexsort((needed if kinds is None else kinds, needed, groups))
     edges = np.flatnonzero(np.diff(groups[order])) + 1
     for begin, end in itertools.pairwise([0, *edges.tolist(), len(order)]):
         for start in range(begin, end, batch_size):

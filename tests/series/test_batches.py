@@ -35,6 +35,12 @@ def test_each_row_is_in_one_batch_that_is_long_enough(lengths, batch_size, longe
     assert sorted(seen) == list(range(len(lengths)))
 
 
+def test_rows_of_one_kind_are_neighbours():
+    sizes, kinds = np.array([5, 5, 9, 5, 5]), np.array([7, 24, 7, 7, 24])
+    found = [rows.tolist() for rows, _ in batches_by_length(sizes, sizes, 2, 9, kinds)]
+    assert found == [[0, 3], [1, 4], [2]]
+
+
 def test_an_empty_panel_has_no_batches():
     empty = np.zeros(0, np.int64)
     assert list(batches_by_length(empty, empty, 4, 10)) == []
