@@ -25,6 +25,7 @@ from service.covariates import Covariate
 from service.errors import Place, Problem, pointer
 from service.schemas import ForecastRequest, SeriesInput
 from tcn.errors import TcnError
+from tcn.notices import collected
 from tcn.series import Covariates, Forecast, Panel
 
 logger = logging.getLogger(__name__)
@@ -325,12 +326,13 @@ def _no_forecast(bad: list[int]) -> Problem:
 
 def run(predictor: Predictor, series: Sequence[SeriesInput], request: ForecastRequest) -> Forecast:
     """Forecast series of one group as one panel."""
-    return predictor.predict(
-        to_panel(series),
-        request.horizon,
-        request.quantile_levels,
-        season_length=request.season_length,
-    )
+    with collected():  # a server has nobody to warn of covariates that are not read
+        return predictor.predict(
+            to_panel(series),
+            request.horizon,
+            request.quantile_levels,
+            season_length=request.season_length,
+        )
 
 
 def _find_culprits(chunk: _Chunk) -> Problem:

@@ -13,6 +13,7 @@ from service.schemas import ForecastRequest, parse_forecast, parse_int
 from service.settings import Settings
 from tcn.errors import TcnError
 from tcn.evaluation import BacktestResult, backtest
+from tcn.notices import collected
 from tcn.series import Forecast, Panel
 from tcn.series.iso import iso_stamps
 
@@ -170,7 +171,8 @@ def _run(
         )
 
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # such a measure is null
+        # Such a measure is null, and nobody reads warnings here.
+        with np.errstate(over="ignore", invalid="ignore"), collected():
             return backtest(
                 predict,
                 panel,

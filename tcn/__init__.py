@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tcn import training as training
     from tcn.checkpoint import load, save
     from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
-    from tcn.errors import CheckpointError, ConfigError, DataError, TcnError
+    from tcn.errors import CheckpointError, ConfigError, DataError, TcnError, TcnWarning
     from tcn.evaluation import backtest
     from tcn.forecaster import Forecaster
     from tcn.series import Forecast, Panel, read_csv, read_parquet
@@ -38,6 +38,7 @@ _HOMES = {
     "Panel": "tcn.series",
     "TCNConfig": "tcn.config",
     "TcnError": "tcn.errors",
+    "TcnWarning": "tcn.errors",
     "TrainConfig": "tcn.config",
     "WaveNetConfig": "tcn.config",
     "backtest": "tcn.evaluation",
@@ -70,6 +71,7 @@ __all__ = [
     "Panel",
     "TCNConfig",
     "TcnError",
+    "TcnWarning",
     "TrainConfig",
     "WaveNetConfig",
     "__version__",

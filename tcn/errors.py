@@ -6,6 +6,7 @@ TcnError
     CheckpointError   a saved model that is missing, broken or not to be trusted
 
 Each carries one or two sentences: what is wrong, with the value; what is allowed; what to do.
+`TcnWarning` is no error: it says what a user might not expect, and what to do about it.
 """
 
 
@@ -23,3 +24,7 @@ class DataError(TcnError):
 
 class CheckpointError(TcnError):
     """A saved model cannot be loaded or written."""
+
+
+class TcnWarning(UserWarning):
+    """Something is left out of account that a user may think is not."""

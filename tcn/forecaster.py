@@ -24,6 +24,7 @@ from tcn.models.forecast import ForecastNetwork
 from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.models.threads import even_batch_size, side_by_side
+from tcn.notices import notify
 from tcn.series.batches import Index, batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
 from tcn.series.features import features_and_scaling
@@ -39,6 +40,7 @@ from tcn.series.scaling import (
     read_history,
 )
 from tcn.series.season import cycles_of
+from tcn.series.source import listed
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -85,10 +87,11 @@ class Forecaster:
 
         The cycle is `season_length`, or else the config's, or the panel's, or that of the
         frequency, or one found in the values; a week where one of the last three is a day and the
-        weeks of a series are more alike than its days. Missing values at the start are ignored, and
-        so are covariates that the network was not trained with. Each answer is the same whatever
-        other series are in the panel, to rounding. Raises DataError for a series without a single
-        value in the context, ConfigError for a horizon or level that is not allowed.
+        weeks of a series are more alike than its days. Missing values at the start are ignored. So
+        are covariates that the network was not trained with, of which a `TcnWarning` tells. Each
+        answer is the same whatever other series are in the panel, to rounding. Raises DataError for
+        a series without a single value in the context, ConfigError for a horizon or level that is
+        not allowed.
 
         precision: "bfloat16" multiplies in half precision, which is faster for many series on
         processors that have it, and coarser: forecasts move by about a hundredth of the series'
@@ -103,6 +106,8 @@ class Forecaster:
             number_format(precision),
         )
         self.conditions.check(panel, asked.horizon)
+        if unread := self.conditions.unread(panel):
+            notify(_unread_sentence(self.name, unread))
         if self.conditions.has_any:
             panel = panel.last(self.config.context_length)
         mean = np.empty((len(panel), asked.horizon))
@@ -307,6 +312,14 @@ def _units(history: History, scaling: LocScale) -> tuple[Array, Array, Array]:
 def _lower_bound(values: Array) -> Array:
     lowest = np.fmin.reduce(values, axis=1)
     return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
+
+
+def _unread_sentence(name: str, unread: Sequence[str]) -> str:
+    return (
+        f"The forecaster {name!r} does not read {listed(tuple(unread))}: it was trained without. "
+        "tcn.fit (tcn train) makes one that reads the covariates of its panel; "
+        "panel.without_covariates() leaves them out."
+    )
 
 
 def _checked_horizon(horizon: int) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 import tcn
 from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say, write_json
-from tcn.cli.data import read_panel, require_file
+from tcn.cli.data import read_panel, require_file, tell_unread
 from tcn.cli.writers import require_known_suffix, whole_file
+from tcn.notices import collected
 
 
 def run(
@@ -27,12 +28,15 @@ def run(
     """Measure the models on the last windows of every series of `data`."""
     require_file(data)
     require_known_suffix(out)
-    forecasters = {model: tcn.load(model).predict for model in models}
+    forecasters = {model: tcn.load(model) for model in models}
     panel = read_panel(data, columns)
     say(panel.source.describe(), quiet=quiet)
-    with progress("Backtest", n_windows, quiet=quiet) as advance:
+    for forecaster in forecasters.values():
+        tell_unread(panel, forecaster, quiet=quiet)
+    predicts = {model: forecaster.predict for model, forecaster in forecasters.items()}
+    with collected(), progress("Backtest", n_windows, quiet=quiet) as advance:
         result = tcn.backtest(
-            forecasters if len(forecasters) > 1 else forecasters[models[0]],
+            predicts if len(predicts) > 1 else predicts[models[0]],
             panel,
             horizon,
             n_windows=n_windows,

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tcn.cli.columns import Columns
+from tcn.cli.console import say
 from tcn.cli.pieces import GroupedParquet
 from tcn.errors import DataError
+from tcn.forecaster import Forecaster
 from tcn.series import Panel, open_parquet, read_csv, read_parquet
 
 PARQUET = (".parquet", ".pq")
@@ -48,6 +50,17 @@ def read_pieces(path: Path, columns: Columns) -> tuple[int, Iterator[Panel]]:
         return grouped.n_series, iter(grouped)
     panel = read_panel(path, columns)
     return len(panel), iter([panel])
+
+
+def tell_unread(panel: Panel, forecaster: Forecaster, *, quiet: bool) -> None:
+    """Say on stderr which covariates of the data the model does not read."""
+    unread = forecaster.conditions.unread(panel)
+    if unread:
+        say(
+            f"Not used by {forecaster.name!r}: {', '.join(unread)}. A model reads the covariates "
+            "that it was trained with; tcn train makes one that reads these.",
+            quiet=quiet,
+        )
 
 
 def _given(path: Path, columns: Columns) -> dict[str, Any]:

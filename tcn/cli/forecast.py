@@ -7,9 +7,10 @@ from pathlib import Path
 import tcn
 from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say
-from tcn.cli.data import read_pieces, require_file
+from tcn.cli.data import read_pieces, require_file, tell_unread
 from tcn.cli.writers import forecast_writer, require_known_suffix
 from tcn.forecaster import Forecaster
+from tcn.notices import collected
 from tcn.series import Forecast, Panel
 
 SERIES_PER_CALL = 1024
@@ -70,22 +71,8 @@ class Request:
 
     def of(self, forecaster: Forecaster, panel: Panel) -> Forecast:
         """Forecast one panel."""
-        return forecaster.predict(panel, self.horizon, self.levels, batch_size=self.batch_size)
-
-
-def _tell_unused(panel: Panel, forecaster: Forecaster, *, quiet: bool) -> None:
-    """Say which covariates were read that the model knows nothing of."""
-    known = forecaster.conditions
-    used = {column.name for column in (*known.past, *known.future, *known.static)}
-    given = (panel.past_covariates, panel.future_covariates, panel.static_covariates)
-    names = [name for each in given if each is not None for name in each.names]
-    unused = [name for name in names if name not in used]
-    if unused:
-        say(
-            f"Not used by {forecaster.name!r}: {', '.join(unused)}. "
-            "A model uses the covariates it was trained with.",
-            quiet=quiet,
-        )
+        with collected():  # what the forecaster leaves out was told with the first panel
+            return forecaster.predict(panel, self.horizon, self.levels, batch_size=self.batch_size)
 
 
 def _in_calls(panels: Iterator[Panel], forecaster: Forecaster, *, quiet: bool) -> Iterator[Panel]:
@@ -93,7 +80,7 @@ def _in_calls(panels: Iterator[Panel], forecaster: Forecaster, *, quiet: bool) -
     for number, panel in enumerate(panels):
         if number == 0:
             say(panel.source.describe(), quiet=quiet)
-            _tell_unused(panel, forecaster, quiet=quiet)
+            tell_unread(panel, forecaster, quiet=quiet)
         if len(panel) <= SERIES_PER_CALL:
             yield panel
             continue

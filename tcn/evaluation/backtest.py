@@ -16,6 +16,7 @@ from tcn.evaluation.baselines import DEFAULT_LEVELS, n_observed, named_baseline
 from tcn.evaluation.measures import Weighted, measure, pooled
 from tcn.evaluation.metrics import seasonal_error
 from tcn.evaluation.result import BacktestResult, Window
+from tcn.notices import collected, notify
 from tcn.series import Forecast, Panel, seasons_of
 from tcn.series.batches import windows_ending_at
 from tcn.series.panel import require_panel
@@ -62,13 +63,18 @@ def backtest(
     levels = tuple(float(level) for level in quantile_levels)
     windows: list[Window] = []
     weighted: dict[str, list[Weighted]] = {name: [] for name in methods}
-    for index in range(n_windows):
-        held_back = horizon + (n_windows - 1 - index) * step
-        window = _run_window(methods, len(forecasters), panel, horizon, held_back, levels, weighted)
-        if window is not None:
-            windows.append(window)
-        if progress is not None:
-            progress(index + 1, n_windows)
+    with collected() as notices:
+        for index in range(n_windows):
+            held_back = horizon + (n_windows - 1 - index) * step
+            window = _run_window(
+                methods, len(forecasters), panel, horizon, held_back, levels, weighted
+            )
+            if window is not None:
+                windows.append(window)
+            if progress is not None:
+                progress(index + 1, n_windows)
+    for notice in notices:
+        notify(notice)
     if not windows:
         raise _too_short(panel, horizon, n_windows, step)
     measures = {name: pooled(parts) for name, parts in weighted.items()}

@@ -99,6 +99,16 @@ class Conditions:
                 f"horizon of {ahead} or less."
             )
 
+    def unread(self, panel: Panel) -> tuple[str, ...]:
+        """Names of the panel's covariates that this encoding does not read."""
+        names: list[str] = []
+        for kind in ("past", "future", "static"):
+            covariates = getattr(panel, f"{kind}_covariates")
+            if covariates is not None:
+                known = {column.name for column in getattr(self, kind)}
+                names += [name for name in covariates.names if name not in known]
+        return tuple(names)
+
     def encode(self, panel: Panel, rows: Index, length: int, first: int, last: int) -> Encoded:
         """Columns for windows that end with each series, and its next steps `first` to `last`.
 

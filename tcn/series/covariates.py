@@ -1,5 +1,6 @@
 """Covariates: what is known beside the series themselves."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +77,18 @@ class Covariates:
             return replace(self, values=self.values[indices])
         where = flat_index(self.offsets[indices] + begins, lengths)
         return replace(self, values=self.values[:, where], offsets=offsets_of(lengths))
+
+    def without(self, names: Collection[str]) -> "Covariates | None":
+        """The other columns; None where none is left."""
+        kept = [index for index, name in enumerate(self.names) if name not in names]
+        if not kept:
+            return None
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in kept),
+            values=self.values[:, kept] if self.is_static else self.values[kept],
+            categories=tuple(self.categories[index] for index in kept),
+        )
 
     def padded(self, count: int) -> "Covariates":
         """Every series with `count` missing rows after its end."""

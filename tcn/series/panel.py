@@ -257,6 +257,18 @@ class Panel:
             return self
         return self._rows(self.lengths - kept, kept, np.arange(len(self)))
 
+    def without_covariates(self, names: Sequence[str] | None = None) -> "Panel":
+        """The same series without the covariates of these names, or without any."""
+        known = [name for each in _all(self) if each is not None for name in each.names]
+        names = known if names is None else [names] if isinstance(names, str) else names
+        for name in names:
+            if name not in known:
+                raise DataError(f"There is no covariate {name!r}; the panel has {known}.")
+        past, future, static = (each and each.without(names) for each in _all(self))
+        return replace(
+            self, past_covariates=past, future_covariates=future, static_covariates=static
+        )
+
     def extended(self, new_values: ArrayLike) -> "Panel":
         """Each series with `new_values` (S, k) after its end.
 

@@ -160,6 +160,16 @@ def test_covariates_that_the_model_does_not_know_are_named(run, tmp_path):
     assert "Not used by 'last-value': price." in err
 
 
+def test_a_backtest_names_the_covariates_that_the_model_does_not_know(run, tmp_path):
+    path = tmp_path / "sales.csv"
+    rows = "".join(f"2026-01-{day:02},{day % 3},{day}\n" for day in range(1, 21))
+    path.write_text(f"ds,y,price\n{rows}")
+    code, out, err = run("backtest", path, "--horizon", 2, "--past-covariates", "price")
+    assert (code, "seasonal_naive" in out) == (0, True)
+    assert err.count("Not used by 'last-value': price.") == 1
+    assert "Warning" not in err
+
+
 def test_covariates_of_a_future_file_that_the_model_does_not_know_are_named(run, tmp_path):
     path, future = tmp_path / "data.csv", tmp_path / "future.csv"
     path.write_text("ds,y,price\n2026-01-01,1,5\n2026-01-02,2,6\n")
