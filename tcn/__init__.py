@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tcn.checkpoint import load, save
     from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
     from tcn.errors import CheckpointError, ConfigError, DataError, TcnError, TcnWarning
-    from tcn.evaluation import backtest
+    from tcn.evaluation import backtest, find_anomalies
     from tcn.forecaster import Forecaster
     from tcn.series import Forecast, Panel, read_csv, read_parquet
     from tcn.stream import ForecastStream
@@ -42,6 +42,7 @@ _HOMES = {
     "TrainConfig": "tcn.config",
     "WaveNetConfig": "tcn.config",
     "backtest": "tcn.evaluation",
+    "find_anomalies": "tcn.evaluation",
     "fit": "tcn.training",
     "load": "tcn.checkpoint",
     "read_csv": "tcn.series",
@@ -76,6 +77,7 @@ __all__ = [
     "WaveNetConfig",
     "__version__",
     "backtest",
+    "find_anomalies",
     "fit",
     "load",
     "read_csv",

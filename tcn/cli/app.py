@@ -232,6 +232,56 @@ def backtest(
 
 
 @app.command()
+@with_columns
+def anomalies(
+    *,
+    columns: Columns,
+    data: options.Data,
+    model: options.Model = "zero",
+    level: Annotated[
+        float, Option("--level", help="Share of points that the interval should hold.")
+    ] = 0.99,
+    horizon: Annotated[
+        int,
+        Option(
+            "--horizon",
+            help="Steps forecast at a time; more is faster, and coarser.",
+            parser=options.whole_number(1, MAX_HORIZON),
+            metavar="N",
+        ),
+    ] = 1,
+    length: Annotated[
+        int | None,
+        Option(
+            "--length",
+            help="Newest points to judge; half of the longest series if not given.",
+            parser=options.whole_number(1, 100_000_000),
+            metavar="N",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, Option("--out", help="Every point that was judged, .csv or .parquet.")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find points that the forecasts of a model would not have expected."""
+    from tcn.cli.anomalies import run
+
+    run(
+        data,
+        columns,
+        model=model,
+        level=level,
+        horizon=horizon,
+        length=length,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
 def serve(
     host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[

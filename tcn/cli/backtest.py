@@ -8,7 +8,7 @@ import tcn
 from tcn.cli.columns import Columns
 from tcn.cli.console import progress, say, write_json
 from tcn.cli.data import read_panel, require_file, tell_unread
-from tcn.cli.writers import require_known_suffix, whole_file
+from tcn.cli.writers import require_known_suffix, write_frame
 from tcn.notices import collected
 
 
@@ -45,12 +45,7 @@ def run(
             progress=lambda _done, _total: advance(1),
         )
     if out is not None:
-        frame = _forecasts(result)
-        with whole_file(out) as temporary:
-            if out.suffix.lower() == ".parquet":
-                frame.to_parquet(temporary, index=False)
-            else:
-                frame.to_csv(temporary, index=False)
+        write_frame(_forecasts(result), out)
         say(f"Forecasts: {out}", quiet=quiet)
     if as_json:
         write_json({"model": ",".join(models), **result.to_dict()})

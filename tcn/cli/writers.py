@@ -89,14 +89,11 @@ class TableWriter(ForecastWriter):
         if len(self.rows) < MAX_SHOWN_ROWS:
             frame = forecast.to_frame("pandas").head(MAX_SHOWN_ROWS - len(self.rows))
             self.columns = list(frame.columns)
-            self.rows += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+            self.rows += _cells(frame)
 
     def close(self) -> None:
         write_table(self.columns, self.rows)
-        if self.n_rows > len(self.rows):
-            sys.stdout.write(
-                f"{self.n_rows - len(self.rows):,} more rows: write them with --out.\n"
-            )
+        _tell_of_more(self.n_rows - len(self.rows))
 
 
 @contextmanager
@@ -120,6 +117,24 @@ def require_known_suffix(out: Path | None) -> None:
         raise ConfigError(f"--out must end in .csv or .parquet, got '{out}'.")
     if out is not None and not out.absolute().parent.is_dir():
         raise ConfigError(f"There is no directory '{out.absolute().parent}' for --out. Make it.")
+
+
+def write_frame(frame: Any, out: Path) -> None:
+    """Write a pandas frame to the CSV or parquet file `out`, whole or not at all."""
+    with whole_file(out) as temporary:
+        if out.suffix.lower() == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, index=False)
+
+
+def write_rows(frame: Any) -> None:
+    """Write a pandas frame to stdout: its first rows as a table on a terminal, CSV elsewhere."""
+    if not sys.stdout.isatty():
+        frame.to_csv(sys.stdout, index=False)
+        return
+    write_table(list(frame.columns), _cells(frame.head(MAX_SHOWN_ROWS)))
+    _tell_of_more(len(frame) - MAX_SHOWN_ROWS)
 
 
 def forecast_records(forecast: Forecast) -> Iterator[dict[str, Any]]:
@@ -157,6 +172,15 @@ def _file_writer(out: Path) -> Iterator[ForecastWriter]:
         else:
             with temporary.open("w", encoding="utf-8", newline="") as stream:
                 yield CsvWriter(stream)
+
+
+def _cells(frame: Any) -> list[list[str]]:
+    return [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+
+
+def _tell_of_more(n_rows: int) -> None:
+    if n_rows > 0:
+        sys.stdout.write(f"{n_rows:,} more rows: write them with --out.\n")
 
 
 def _cell(value: Any) -> str:

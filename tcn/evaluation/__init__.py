@@ -1,16 +1,19 @@
-"""Measuring forecasts: metrics, baselines and rolling-origin backtests."""
+"""Forecasts of the past beside what came: backtests, metrics, baselines and anomalies."""
 
+from tcn.evaluation.anomalies import Anomalies, find_anomalies
 from tcn.evaluation.backtest import backtest
 from tcn.evaluation.baselines import drift, naive, seasonal_naive
 from tcn.evaluation.measures import Measures
 from tcn.evaluation.result import BacktestResult, Window
 
 __all__ = [
+    "Anomalies",
     "BacktestResult",
     "Measures",
     "Window",
     "backtest",
     "drift",
+    "find_anomalies",
     "naive",
     "seasonal_naive",
 ]
