@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from tcn.errors import DataError
 from tcn.forecaster import Forecaster
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel, require_panel
@@ -39,27 +37,9 @@ class ForecastStream:
 
     def append(self, new_values: ArrayLike) -> None:
         """Append values without a forecast; see `push`."""
-        grown = self.panel.extended(_checked(new_values, self.panel))
+        grown = self.panel.extended(new_values)
         self.panel = grown.last(self.forecaster.config.context_length)
 
     def forecast(self, **options: Any) -> Forecast:
         """Forecast from the values so far."""
         return self.forecaster.predict(self.panel, **options)
-
-
-def _checked(new_values: ArrayLike, panel: Panel) -> NDArray[np.float64]:
-    values = np.asarray(new_values, dtype=np.float64)
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or len(values) != len(panel):
-        raise DataError(
-            f"New values need the shape ({len(panel)},) or ({len(panel)}, k), one row per series, "
-            f"got {np.shape(new_values)}."
-        )
-    if np.isinf(values).any():
-        row, column = np.argwhere(np.isinf(values))[0]
-        raise DataError(
-            f"New value {column} of series {str(panel.ids[row])!r} is infinite. "
-            "Give finite numbers, or NaN where one is missing."
-        )
-    return values

@@ -21,7 +21,7 @@ def covariates_over_time(given: Given | None, ids: NDArray[np.str_]) -> Covariat
     Numbers, or texts for categories. The arrays of a series are of equal length; whether they are
     as long as the series is checked by `Panel`.
     """
-    if not given:
+    if not given or not len(ids):
         return None
     columns = {name: _in_order(name, arrays, ids) for name, arrays in given.items()}
     pieces = {name: [_array(each) for each in column] for name, column in columns.items()}
@@ -108,7 +108,12 @@ def _numbers_or_codes(
 
 
 def _array(values: Any) -> NDArray[Any]:
-    """An array; texts stay objects, so that None and NaN among them stay what they are."""
+    """An array; texts stay objects, so that None and NaN among them stay what they are.
+
+    What a masked array masks is missing.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.filled(values.astype(np.float64), np.nan)
     array = np.asarray(values)
     return np.asarray(values, object) if array.dtype.kind in "US" else array
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import DataError
+from tcn.series.array_series import MAX_ID_LENGTH
 from tcn.series.frequency import Times
 from tcn.series.grid import Column
 from tcn.series.pandas_columns import PandasColumns
-from tcn.series.panel import MAX_ID_LENGTH
 from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times, read_whole_numbers
 from tcn.series.text_numbers import Parsed, parse_numbers
 

@@ -90,6 +90,15 @@ class Covariates:
             categories=tuple(self.categories[index] for index in kept),
         )
 
+    def equals(self, other: "Covariates") -> bool:
+        """Whether names, categories, series and values are the same (NaN equals NaN)."""
+        return (
+            (self.names, self.categories) == (other.names, other.categories)
+            and self.is_static == other.is_static
+            and np.array_equal(self.lengths, other.lengths)
+            and np.array_equal(self.values, other.values, equal_nan=True)
+        )
+
     def padded(self, count: int) -> "Covariates":
         """Every series with `count` missing rows after its end."""
         if self.offsets is None:

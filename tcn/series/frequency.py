@@ -13,6 +13,7 @@ Three families of time arithmetic:
     step       whole numbers; `"10"` steps by ten
 """
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,6 +44,7 @@ MAX_MULTIPLE = 1_000_000
 # The first and last days that nanoseconds since 1970 in 64 bits can hold, with a margin.
 FIRST_DAY = np.datetime64("1678-01-01", "D")
 LAST_DAY = np.datetime64("2261-12-31", "D")
+_DAYS_OF_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # in most years
 _FIRST_NANOSECOND, _LAST_NANOSECOND = (
     int(day.astype("int64")) * DAY for day in (FIRST_DAY, LAST_DAY)
 )
@@ -123,6 +125,39 @@ class Frequency:
             days = (last - first).astype(np.int64)
         return days // self.size
 
+    def check_starts(self, starts: Times, tz: str | None = None) -> None:
+        """Raise DataError where steps are counted from a day that they cannot come back to.
+
+        No business day follows from a Saturday, and no month in a row from the 31st.
+        """
+        is_by_day = self.family == "month" and not (self.at_month_end or self.on_business_day)
+        if not np.issubdtype(starts.dtype, np.datetime64):
+            return
+        if self.family == "business":
+            days = to_wall(starts, tz).astype("datetime64[D]")
+            self._refuse(
+                days[~np.is_busday(days)], "it is no business day. Begin on one, or use 'D'"
+            )
+        elif is_by_day:
+            days = to_wall(starts, tz).astype("datetime64[D]")
+            months = days.astype("datetime64[M]")
+            shortest = self._shortest_months()[months.astype(np.int64) % 12]
+            self._refuse(
+                days[(days - months.astype("datetime64[D]")).astype(np.int64) >= shortest],
+                "not every month it leads to has that day. Begin by the 28th, or use 'ME', 'QE' "
+                "or 'YE' for the ends of months, quarters or years",
+            )
+
+    def _shortest_months(self) -> NDArray[np.int64]:
+        """Days of the shortest month that steps from each month lead to, (12,)."""
+        apart = math.gcd(self.size, 12)
+        lengths = np.array(_DAYS_OF_MONTHS)
+        return np.array([lengths[first % apart :: apart].min() for first in range(12)])
+
+    def _refuse(self, days: Stamps, reason: str) -> None:
+        if days.size:
+            raise DataError(f"Steps of {self.name!r} cannot begin on {days[0]}: {reason}.")
+
     @property
     def season_length(self) -> int:
         """Steps in the season this frequency suggests; 1 where it suggests none.
@@ -171,17 +206,21 @@ class Frequency:
             return moved
         if self.family == "business":
             return np.busday_offset(days, steps, roll="backward")
+        return self._shift_months(days, steps.astype("timedelta64[M]"))
+
+    def _shift_months(self, days: Stamps, steps: NDArray[np.timedelta64]) -> Stamps:
+        """Days so many months later, from a day that every month has."""
         months = days.astype("datetime64[M]")
-        begins = months + steps.astype("timedelta64[M]")
+        begins: Stamps = (months + steps).astype("datetime64[D]")
+        after: Stamps = (months + steps + np.timedelta64(1, "M")).astype("datetime64[D]")
+        ends: Stamps = after - np.timedelta64(1, "D")
+        if self.on_business_day and self.at_month_end:
+            return np.busday_offset(ends, 0, roll="backward")
+        if self.on_business_day:
+            return np.busday_offset(begins, 0, roll="forward")
         if self.at_month_end:
-            ends = (begins + np.timedelta64(1, "M")).astype("datetime64[D]")
-            moved = ends - np.timedelta64(1, "D")
-            if self.on_business_day:
-                moved = np.busday_offset(moved, 0, roll="backward")
-        elif self.on_business_day:
-            moved = np.busday_offset(begins.astype("datetime64[D]"), 0, roll="forward")
-        else:
-            moved = begins.astype("datetime64[D]") + (days - months.astype("datetime64[D]"))
+            return ends
+        moved: Stamps = begins + (days - months.astype("datetime64[D]"))
         return moved
 
 
@@ -192,6 +231,8 @@ def parse_frequency(freq: str) -> Frequency:
     >>> parse_frequency("H").name, parse_frequency("3M").name, parse_frequency("quarterly").name
     ('h', '3ME', 'QS-JAN')
     """
+    if not isinstance(freq, str):
+        raise DataError(f"freq must be a text such as {_EXAMPLES}, got {freq!r}.")
     text = freq.strip()
     if re.fullmatch(r"\d{1,18}", text) and int(text) > 0:
         return Frequency(str(int(text)), "step", int(text))

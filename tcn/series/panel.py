@@ -14,15 +14,13 @@ from tcn.series.array_covariates import (
     covariates_over_time,
     covariates_per_series,
 )
+from tcn.series.array_series import read_ids, read_starts, read_values
 from tcn.series.covariates import Covariates
 from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.places import place_of, positions_of
 from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
 from tcn.series.source import ARRAYS, Source
-from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times
-from tcn.series.zones import check_zone, to_utc
-
-MAX_ID_LENGTH = 256
+from tcn.series.zones import check_zone
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +49,18 @@ class Panel:
     def __post_init__(self) -> None:
         """Check shapes, the frequency and the season length."""
         n_series = len(self.ids)
-        if self.offsets.shape != (n_series + 1,) or self.offsets[-1] != len(self.values):
+        ends = self.offsets[[0, -1]].tolist() if self.offsets.size else []
+        if self.offsets.shape != (n_series + 1,) or ends != [0, len(self.values)]:
             raise DataError(
-                f"{n_series} ids need {n_series + 1} offsets ending at {len(self.values)}, "
-                f"got {len(self.offsets)} ending at {self.offsets[-1:].tolist()}."
+                f"{n_series} ids need {n_series + 1} offsets from 0 to {len(self.values)}, "
+                f"got {len(self.offsets)} with the ends {ends}."
             )
         if self.starts.shape != (n_series,):
             raise DataError(f"{n_series} ids need as many starts, got shape {self.starts.shape}.")
         if self.freq is not None:
-            object.__setattr__(self, "freq", parse_frequency(self.freq).name)
+            frequency = parse_frequency(self.freq)
+            frequency.check_starts(self.starts, self.tz)
+            object.__setattr__(self, "freq", frequency.name)
         if self.season_length is not None:
             require_season_length(self.season_length)
         self._check_covariates()
@@ -101,14 +102,14 @@ class Panel:
             if ids is not None:
                 raise DataError("The arrays are named by their keys. Leave out ids=.")
             ids, arrays = [str(name) for name in arrays], list(arrays.values())
-        names = _read_ids(ids, len(arrays))
-        pieces = [_read_values(array, names, i) for i, array in enumerate(arrays)]
+        names = read_ids(ids, len(arrays))
+        pieces = [read_values(*pair) for pair in zip(arrays, names.tolist(), strict=True)]
         lengths = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
         return cls(
             ids=names,
             values=np.concatenate(pieces, dtype=np.float64) if pieces else np.empty(0),
             offsets=offsets_of(lengths),
-            starts=_read_starts(starts, len(pieces), freq, tz),
+            starts=read_starts(starts, len(pieces), freq, tz),
             freq=freq,
             tz=None if tz is None else check_zone(tz),
             season_length=season_length,
@@ -240,7 +241,13 @@ class Panel:
 
         Past covariates are cut alike; future-known covariates stay whole: they are known.
         """
-        wanted = np.broadcast_to(np.asarray(lengths, np.int64), (len(self),)).copy()
+        asked = np.asarray(lengths)
+        if asked.dtype.kind not in "iu" or asked.shape not in ((), (len(self),)):
+            raise DataError(
+                f"until takes one whole number, or one for each of {len(self)} series, got "
+                f"{lengths!r:.80}."
+            )
+        wanted = np.broadcast_to(asked.astype(np.int64), (len(self),)).copy()
         bad = np.flatnonzero((wanted < 0) | (wanted > self.lengths))
         if bad.size:
             i = int(bad[0])
@@ -252,6 +259,8 @@ class Panel:
 
     def last(self, length: int) -> "Panel":
         """Each series cut to its newest `length` points; shorter ones stay as they are."""
+        if not isinstance(length, int | np.integer) or length < 0:
+            raise DataError(f"last takes a whole number of points, 0 or more, got {length!r}.")
         kept = np.minimum(self.lengths, length)
         if np.array_equal(kept, self.lengths):
             return self
@@ -270,11 +279,11 @@ class Panel:
         )
 
     def extended(self, new_values: ArrayLike) -> "Panel":
-        """Each series with `new_values` (S, k) after its end.
+        """Each series with `new_values` (S, k), or (S,) for one each, after its end.
 
         Past covariates are not known there (NaN); future-known ones must reach that far.
         """
-        values = np.asarray(new_values, np.float64)
+        values = self._checked(new_values)
         lengths = self.lengths + values.shape[1]
         joined = np.empty(int(lengths.sum()))
         offsets = offsets_of(lengths)
@@ -287,6 +296,24 @@ class Panel:
             offsets=offsets,
             past_covariates=past and past.padded(values.shape[1]),
         )
+
+    def _checked(self, new_values: ArrayLike) -> NDArray[np.float64]:
+        """New values as (S, k), one row a series."""
+        values = np.asarray(new_values, dtype=np.float64)
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2 or len(values) != len(self):
+            raise DataError(
+                f"New values need the shape ({len(self)},) or ({len(self)}, k), one row per "
+                f"series, got {np.shape(new_values)}."
+            )
+        if np.isinf(values).any():
+            row, column = np.argwhere(np.isinf(values))[0]
+            raise DataError(
+                f"New value {column} of series {str(self.ids[row])!r} is infinite. "
+                "Give finite numbers, or NaN where one is missing."
+            )
+        return values
 
     def split(self, horizon: Any) -> tuple["Panel", "Panel"]:
         """(history, future): the last `horizon` points of every series, and all before them.
@@ -320,7 +347,7 @@ class Panel:
                 f"split takes a whole number of points, or a date where the times are dates, got "
                 f"{date!r}."
             )
-        at = _read_starts(date, 1, self.freq, self.tz)[0]
+        at = read_starts(date, 1, self.freq, self.tz)[0]
         counts: Index = np.append(0, np.cumsum(self.times() < at))
         return counts[self.offsets[1:]] - counts[self.offsets[:-1]]
 
@@ -330,7 +357,8 @@ class Panel:
             (self.freq, self.tz, self.season_length) == (other.freq, other.tz, other.season_length)
             and np.array_equal(self.ids, other.ids)
             and np.array_equal(self.starts, other.starts)
-            and _same_pieces(self, other)
+            and np.array_equal(self.offsets, other.offsets)
+            and np.array_equal(self.values, other.values, equal_nan=True)
             and all(_same_covariates(*pair) for pair in zip(_all(self), _all(other), strict=True))
         )
 
@@ -410,87 +438,7 @@ def _all(panel: Panel) -> tuple[Covariates | None, Covariates | None, Covariates
     return panel.past_covariates, panel.future_covariates, panel.static_covariates
 
 
-def _same_pieces(a: Panel | Covariates, b: Panel | Covariates) -> bool:
-    if (a.offsets is None) != (b.offsets is None):
-        return False
-    offsets = a.offsets is None or np.array_equal(a.offsets, b.offsets)  # type: ignore[arg-type]
-    return offsets and np.array_equal(a.values, b.values, equal_nan=True)
-
-
 def _same_covariates(a: Covariates | None, b: Covariates | None) -> bool:
     if a is None or b is None:
         return a is b
-    return (a.names, a.categories) == (b.names, b.categories) and _same_pieces(a, b)
-
-
-def _read_ids(ids: Sequence[str] | NDArray[np.str_] | None, n_series: int) -> NDArray[np.str_]:
-    if ids is None:
-        return np.arange(n_series).astype(np.str_)
-    names = np.asarray(ids, np.str_)
-    if names.shape != (n_series,):
-        raise DataError(f"{n_series} series need as many ids, got {names.size}.")
-    if names.dtype.itemsize // 4 > MAX_ID_LENGTH:
-        raise DataError(
-            f"A series id may have at most {MAX_ID_LENGTH} characters, "
-            f"got one of {names.dtype.itemsize // 4}. Shorten it."
-        )
-    unique, counts = np.unique(names, return_counts=True)
-    if len(unique) < n_series:
-        raise DataError(f"Series id {str(unique[counts > 1][0])!r} appears twice; ids are unique.")
-    return names
-
-
-def _read_values(array: ArrayLike, names: NDArray[np.str_], index: int) -> NDArray[Any]:
-    """One series as an array of finite numbers and NaN; arrays of numbers are not copied."""
-    is_numeric = isinstance(array, np.ndarray) and array.dtype.kind in "fiu"
-    try:
-        values = np.asarray(array) if is_numeric else np.asarray(array, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"Series {str(names[index])!r} is not an array of numbers ({error}). "
-            f"Give numbers, with NaN or None where one is missing."
-        ) from error
-    if values.ndim != 1:
-        raise DataError(
-            f"Series {str(names[index])!r} has shape {values.shape}; a series is 1-D. "
-            f"Give a list with one 1-D array a series, such as [values]."
-        )
-    infinite = np.flatnonzero(np.isinf(values))
-    if infinite.size:
-        raise DataError(
-            f"Series {str(names[index])!r} has {values[infinite[0]]} at position {infinite[0]}. "
-            f"Values are finite; use NaN where one is missing."
-        )
-    return values
-
-
-def _read_starts(starts: Any, n_series: int, freq: str | None, tz: str | None) -> Times:
-    if starts is None:
-        return np.zeros(n_series, np.int64)
-    given = np.asarray(starts)
-    if given.ndim == 0:
-        given = np.repeat(given, n_series)
-    if np.issubdtype(given.dtype, np.integer):
-        return given.astype(np.int64)
-    try:
-        read = _parse_starts(given)
-    except BadCell as bad:
-        raise DataError(
-            f"starts[{bad.index}]: {bad.reason}. Give dates, all in one format, or whole numbers."
-        ) from None
-    if not np.issubdtype(read.values.dtype, np.datetime64):
-        return read.values
-    if freq is None:
-        raise DataError("Series that start at dates need freq=, such as 'D' or 'MS'.")
-    return read.values if read.is_utc else to_utc(read.values, tz)
-
-
-def _parse_starts(given: NDArray[Any]) -> ReadTimes:
-    if np.issubdtype(given.dtype, np.datetime64):
-        if np.isnat(given).any():
-            raise BadCell(int(np.argmax(np.isnat(given))), "the time is missing")
-        return ReadTimes(check_range(given))
-    texts = [
-        start.isoformat() if hasattr(start, "isoformat") else start for start in given.tolist()
-    ]
-    return parse_times([None if text is None else str(text) for text in texts])
+    return a.equals(b)

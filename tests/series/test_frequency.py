@@ -126,6 +126,31 @@ def test_steps_beyond_what_dates_can_hold_are_refused():
         hours.future_times(10_000_000)
 
 
+@pytest.mark.parametrize(
+    ("freq", "start", "reason"),
+    [
+        ("MS", "2024-01-31", "not every month"),
+        ("2MS", "2024-12-29", "not every month"),
+        ("QS", "2024-11-29", "not every month"),
+        ("YS", "2024-02-29", "not every month"),
+        ("B", "2024-01-06", "it is no business day"),
+    ],
+)
+def test_steps_from_a_day_that_has_no_next_are_refused(freq, start, reason):
+    with pytest.raises(DataError, match=rf"^Steps of .* cannot begin on {start}: {reason}"):
+        Panel.from_arrays([[1.0]], freq=freq, starts=start)
+
+
+@pytest.mark.parametrize(
+    ("freq", "start"), [("QS", "2024-03-30"), ("YS", "2024-01-31"), ("MS", "2024-01-28")]
+)
+def test_steps_from_a_late_day_keep_to_it_where_every_month_they_reach_has_it(freq, start):
+    panel = Panel.from_arrays([np.ones(60)], freq=freq, starts=start)
+    days = pd.DatetimeIndex(panel.times()).day
+    assert set(days) == {int(start[-2:])}
+    assert panel.last(20).times().tolist() == panel.times()[-20:].tolist()
+
+
 def test_dates_cannot_step_by_whole_numbers():
     panel = Panel.from_arrays([[1.0]], freq="10", starts=["2020-01-01"])
     with pytest.raises(DataError, match=r"^freq='10' is for whole-number times"):

@@ -55,6 +55,14 @@ def test_a_missing_value_is_nan_however_it_is_written():
     assert np.isnan(panel.values).tolist() == [False, True, False, True, False]
 
 
+def test_what_a_mask_hides_is_missing():
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False])
+    panel = Panel.from_arrays([masked], past_covariates={"p": [masked]})
+    assert np.array_equal(panel[0], [1.0, np.nan, 3.0], equal_nan=True)
+    assert panel.past_covariates is not None
+    assert np.array_equal(panel.past_covariates[0], [[1.0, np.nan, 3.0]], equal_nan=True)
+
+
 def test_without_starts_times_are_whole_numbers_even_with_a_frequency():
     panel = Panel.from_arrays([[1.0, 2.0]], freq="h")
     assert not panel.is_dated
@@ -80,6 +88,7 @@ def test_starts_may_be_given_in_many_ways(start):
 
 
 def test_a_panel_of_no_series_is_a_panel():
+    assert len(Panel.from_arrays([], past_covariates={"p": []})) == 0
     panel = Panel.from_arrays([])
     assert (len(panel), panel.times().size, panel.future_times(3).shape) == (0, 0, (0, 3))
     assert len(panel.take([])) == 0
@@ -128,6 +137,12 @@ def test_a_date_is_one_of_the_zone_of_the_panel():
     panel = Panel.from_arrays([np.arange(4.0)], freq="D", starts="2026-03-28", tz="Europe/Berlin")
     history, future = panel.split("2026-03-30")
     assert (history.lengths.tolist(), future.lengths.tolist()) == ([2], [2])
+
+
+def test_one_number_or_id_takes_one_series():
+    panel = panel_of([2, 3])
+    assert panel.take(1).ids.tolist() == panel.take("1").ids.tolist() == ["1"]
+    assert panel.take(-2).ids.tolist() == ["0"]
 
 
 def test_a_mask_takes_where_it_is_true():
@@ -201,6 +216,38 @@ def test_it_shows_its_size_and_not_its_values():
         (lambda: Panel.from_arrays([[1]], season_length="7"), r"one whole number, got '7'\.$"),
         (lambda: Panel.from_arrays(pd.DataFrame({"a": [1.0]})), r"read by Panel\.from_frame \("),
         (lambda: panel_of([5]).split(0), r"^horizon must be 1 or more to split, got 0\.$"),
+        (lambda: Panel.from_arrays([[10**400]]), r"^Series '0' is not an array of numbers \(int"),
+        (
+            lambda: Panel.from_arrays([np.array([1j])]),
+            r"^Series '0' .* \(got the dtype complex128\)",
+        ),
+        (
+            lambda: Panel.from_arrays([pd.date_range("2024-01-01", periods=2)]),
+            r"^Series '0' is not an array of numbers \(got the dtype datetime64",
+        ),
+        (
+            lambda: Panel.from_arrays([[1]], freq=5),
+            r"^freq must be a text such as 'min', .*, got 5",
+        ),
+        (lambda: panel_of([3]).until(1.5), r"^until takes one whole number, .* 1 series, got 1\.5"),
+        (lambda: panel_of([3]).until([1, 1]), r"^until takes one whole number, or one for each of"),
+        (
+            lambda: panel_of([3]).last(-1),
+            r"^last takes a whole number of points, 0 or more, got -1",
+        ),
+        (lambda: panel_of([3]).take([1]), r"^There is no series at position 1; there are 1\.$"),
+        (lambda: panel_of([3]).take([-2]), r"^There is no series at position -2; there are 1\.$"),
+        (lambda: panel_of([3]).take([0.5]), r"^Series are taken by whole numbers, a mask or ids"),
+        (lambda: panel_of([3]).take([True, False]), r"^A mask has one entry for each of 1 series"),
+        (
+            lambda: panel_of([3]).extended([[1], [2]]),
+            r"^New values need the shape \(1,\) or \(1, k",
+        ),
+        (lambda: panel_of([3]).extended([np.inf]), r"^New value 0 of series '0' is infinite\."),
+        (
+            lambda: Panel(np.array(["a"]), np.ones(2), np.array([1, 2]), np.zeros(1, np.int64)),
+            r"^1 ids need 2 offsets from 0 to 2, got 2 with the ends \[1, 2\]\.$",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_value(build, message):
