@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import difflib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -46,6 +48,7 @@ ROUTERS = (
     operations.router,
     operations.read,
 )
+MAX_GUESSED_PATH = 64  # characters of an unknown path that are looked at
 DESCRIPTION = (
     "Forecasts from causal convolutions. POST numbers to /v1/forecast; every refusal is a"
     " problem document (RFC 9457) that names the limit or the place."
@@ -89,6 +92,11 @@ def create_app(
         if isinstance(route, RawRoute)
         for method in route.methods or ()
     }
+    if origins := state.settings.allowed_origins:
+        app.direct = {}  # these routes would miss the headers for other origins
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+        )
     _describe_problems(app)
     return app
 
@@ -120,11 +128,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     detail = "The request cannot be answered."
     headers = dict(status.headers or {})
     if status.status_code == 404:
-        is_slash_too_many = len(path) > 1 and _methods_of(path.rstrip("/"))
-        hint = (
-            "Leave out the slash at the end" if is_slash_too_many else "GET /docs lists the routes"
-        )
-        detail = f"There is no such path. {hint}."
+        detail = f"There is no such path. {_hint_for(path)}"
     elif status.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_methods_of(path)))
         detail = f"This path does not take this method. It takes {headers['Allow']}."
@@ -132,15 +136,28 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return problem_response(problem, request.scope["request_id"])
 
 
+def _hint_for(path: str) -> str:
+    """Say which path may be meant."""
+    if len(path) > 1 and _methods_of(path.rstrip("/")):
+        return "Leave out the slash at the end."
+    known = {
+        route.path for router in ROUTERS for route in router.routes if isinstance(route, Route)
+    }
+    close = difflib.get_close_matches(path[:MAX_GUESSED_PATH], sorted(known), 1, cutoff=0.7)
+    meant = f"Do you mean {close[0]}? " if close else ""
+    return f"{meant}GET /docs lists the routes."
+
+
 def _methods_of(path: str) -> set[str]:
-    """Return the methods that a path takes."""
-    return {
+    """Return the methods that a path takes; HEAD is a GET without the body."""
+    methods = {
         method
         for router in ROUTERS
         for route in router.routes
         if isinstance(route, Route) and route.path_regex.match(path)
         for method in route.methods or ()
     }
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def _describe_problems(app: GatedApp) -> None:

@@ -6,6 +6,7 @@ order mark or text behind it. Everything else is a `Problem` that names the limi
 
 import asyncio
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ MAX_ZSTD_WINDOW = 8 * 2**20
 MAX_UNRATIOED = 32 * 2**20  # inflated bodies up to this size may have any compression ratio
 MAX_RATIO = 1000
 CAME_WHOLE = "service.body"  # key of a scope with a small body that came with the head
+CURLS_TYPE = "application/x-www-form-urlencoded"  # of `curl -d` without a header
+CSV_TYPES = ("text/csv", "text/tab-separated-values", "application/csv")
 ZSTD_FEED = 256  # compressed bytes at a time: at most 85 blocks of 128 KiB come out of them
 
 
@@ -219,15 +222,23 @@ def content_encoding(request: Request) -> str:
 
 
 def require_json(request: Request) -> None:
-    """Refuse a body that is not declared as JSON in UTF-8."""
+    """Refuse a body that is not declared as JSON in UTF-8.
+
+    The type that curl sends unless told otherwise passes where no browser can have sent it: a page
+    of another origin could make a browser send that type unasked, but not without its origin.
+    """
     media, _, parameters = request.headers.get("content-type", "").partition(";")
+    media = media.strip().lower()
     charset = parameters.strip().lower().replace('"', "").replace(" ", "")
-    if media.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise Problem(
-            415,
-            "This route reads JSON in UTF-8. Send the header 'Content-Type: application/json'.",
-            close=True,
-        )
+    is_from_curl = media == CURLS_TYPE and "origin" not in request.headers
+    if (media == "application/json" or is_from_curl) and charset in ("", "charset=utf-8"):
+        return
+    hint = " POST /v1/series makes it of CSV." if media in CSV_TYPES else ""
+    raise Problem(
+        415,
+        f"This route reads JSON in UTF-8. Send the header 'Content-Type: application/json'.{hint}",
+        close=True,
+    )
 
 
 def decode_gzip(body: bytes, limit: int) -> bytes:
@@ -292,9 +303,8 @@ def loads(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise Problem(
             400,
-            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Names and"
-            " strings stand in double quotes and are UTF-8, numbers are finite (null for a missing"
-            " value), nesting stays below 1024.",
+            f"The body is not valid JSON (line {error.lineno}, column {error.colno})."
+            f" {_json_hint(body, error.pos)}",
         ) from None
     n_colons = body.count(b":")
     if type(value) is dict and n_colons == len(value):
@@ -302,6 +312,26 @@ def loads(body: bytes) -> Any:
     if b"\\u003" in body or n_colons != _colons(value):
         _refuse_duplicate_keys(body)
     return value
+
+
+def _json_hint(body: bytes, place: int) -> str:
+    """Say what is wrong at a character of a text that is no JSON, as far as it can be told."""
+    if body.startswith(b"\x1f\x8b"):
+        return "It is gzip: say so by the header 'Content-Encoding: gzip'."
+    if body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        return "Send it as UTF-8 without a byte order mark."
+    text = body.decode(errors="replace") if len(body) <= INLINE_BYTES else ""
+    rest = text[place : place + 10]
+    if rest.lower().lstrip("-").startswith(("nan", "inf")):
+        return "Write null for a missing value; numbers are finite."
+    if rest.startswith("'"):
+        return "Names and strings stand in double quotes."
+    if re.match(r",\s*[\]}]", rest):
+        return "No comma may stand before a closing bracket."
+    return (
+        "Names and strings stand in double quotes and are UTF-8, numbers are finite (null for a"
+        " missing value), nesting stays below 1024."
+    )
 
 
 def _colons(value: object) -> int:

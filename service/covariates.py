@@ -64,7 +64,7 @@ class CovariateReader:
         else:
             column = parse_values(values, where, self.report, may_be_missing=True)
         if len(column) and not low <= len(column) <= high:
-            need = f"{low:,}" if low == high else f"at least {low:,}"
+            need = f"{low:,}" if low == high else f"{low:,} to {high:,}"
             self.report.add(pointer(*where), f"has {len(column):,} values; {need} are needed.")
         return column
 

@@ -15,22 +15,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.covariates import Covariate
 from service.errors import Place, Problem, pointer
+from service.panels import panel_key, to_panel
 from service.schemas import ForecastRequest, SeriesInput
+from service.values import FloatArray
 from tcn.errors import TcnError
 from tcn.notices import collected
-from tcn.series import Covariates, Forecast, Panel
+from tcn.series import Forecast, Panel
 
 logger = logging.getLogger(__name__)
 
-FloatArray = NDArray[np.float64]
 CHUNKS_IN_FLIGHT = 2  # of one request, so that a large one lets small ones in between
 
 
@@ -326,7 +325,7 @@ def _no_forecast(bad: list[int]) -> Problem:
 
 def run(predictor: Predictor, series: Sequence[SeriesInput], request: ForecastRequest) -> Forecast:
     """Forecast series of one group as one panel."""
-    with collected():  # a server has nobody to warn of covariates that are not read
+    with collected():  # the answer says which covariates are not read
         return predictor.predict(
             to_panel(series),
             request.horizon,
@@ -375,95 +374,3 @@ def _resolve(answers: list[Answer]) -> None:
 def _group_of(series: SeriesInput) -> Hashable:
     """What must be equal for two series to share a panel, and similar to share a batch."""
     return (len(series.y).bit_length(), panel_key(series))
-
-
-def panel_key(series: SeriesInput) -> Hashable:
-    """What must be equal for two series to share a panel."""
-    time = (series.freq, series.start.tz, series.start.is_dated)
-    if not (series.past_covariates or series.future_covariates or series.static_covariates):
-        return time
-    return (
-        *time,
-        _signature(series.past_covariates),
-        _signature(series.future_covariates),
-        tuple((name, isinstance(v, str)) for name, v in series.static_covariates.items()),
-    )
-
-
-def _signature(columns: Any) -> Hashable:
-    return tuple((name, isinstance(values, list)) for name, values in columns.items())
-
-
-def to_panel(series: Sequence[SeriesInput], ids: Sequence[str] | None = None) -> Panel:
-    """Build a panel of series of one group; ids are their positions unless given."""
-    lengths = np.fromiter((len(item.y) for item in series), np.int64, len(series))
-    first = series[0]
-    return Panel(
-        ids=_places(len(series)) if ids is None else np.array(ids).astype(np.str_),
-        values=np.concatenate([item.y for item in series]),
-        offsets=_offsets(lengths),
-        starts=_starts(series),
-        freq=first.freq,
-        tz=first.start.tz,
-        past_covariates=_over_time([item.past_covariates for item in series]),
-        future_covariates=_over_time([item.future_covariates for item in series]),
-        static_covariates=_static([item.static_covariates for item in series]),
-    )
-
-
-@lru_cache(maxsize=512)
-def _places(count: int) -> NDArray[np.str_]:
-    places = np.arange(count).astype(np.str_)
-    places.flags.writeable = False  # all batches of this size share it
-    return places
-
-
-def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-
-
-def _starts(series: Sequence[SeriesInput]) -> NDArray[Any]:
-    values = [item.start.value for item in series]
-    if not series[0].start.is_dated:
-        return np.array(values, np.int64)
-    return np.array(values, "datetime64[ns]")
-
-
-def _over_time(columns: Sequence[Any]) -> Covariates | None:
-    """Join the columns of all series (which have the same names) one after the other."""
-    names = tuple(columns[0])
-    if not names:
-        return None
-    joined: list[FloatArray] = []
-    tables: list[tuple[str, ...] | None] = []
-    for name in names:
-        codes, table = _encode([item[name] for item in columns])
-        joined.append(codes)
-        tables.append(table)
-    lengths = np.array([len(item[names[0]]) for item in columns], np.int64)
-    return Covariates(names, np.stack(joined), _offsets(lengths), tuple(tables))
-
-
-def _encode(pieces: list[Covariate]) -> tuple[FloatArray, tuple[str, ...] | None]:
-    numbers = [piece for piece in pieces if not isinstance(piece, list)]
-    if numbers:
-        return np.concatenate(numbers), None
-    texts = [text for piece in pieces for text in piece]
-    table = tuple(sorted({str(text) for text in texts if text is not None}))
-    codes: dict[object, float] = {text: float(code) for code, text in enumerate(table)}
-    return np.array([codes.get(text, np.nan) for text in texts]), table
-
-
-def _static(rows: Sequence[Any]) -> Covariates | None:
-    names = tuple(rows[0])
-    if not names:
-        return None
-    columns: list[FloatArray] = []
-    tables: list[tuple[str, ...] | None] = []
-    for name in names:
-        values = [row[name] for row in rows]
-        is_text = isinstance(values[0], str)
-        codes, table = _encode([values if is_text else np.array(values, np.float64)])
-        columns.append(codes)
-        tables.append(table)
-    return Covariates(names, np.stack(columns, axis=1), None, tuple(tables))

@@ -47,6 +47,8 @@ class GatedApp(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if scope["method"] == "HEAD" and not scope["path"].endswith("/events"):
+            scope = _as_get(scope)
         exchange = _Exchange(scope, send)
         self.metrics.in_flight.inc()
         try:
@@ -115,6 +117,11 @@ class _Exchange:
         known = method if method in METHODS else "other"
         metrics.observe_request(known, route, status, seconds)
         access.write(self.request_id, known, route, status, seconds)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return the scope of the GET that a HEAD stands for; the server leaves its body out."""
+    return {key: value for key, value in scope.items() if key != ANSWER} | {"method": "GET"}
 
 
 def route_of(scope: Scope) -> str:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine import Predictor, panel_key, to_panel
+from service.engine import Predictor
 from service.errors import Problem, Report
-from service.schemas import ForecastRequest, parse_forecast, parse_int
+from service.panels import one_panel
+from service.schemas import ForecastRequest, parse_forecast, parse_int, parse_level
 from service.settings import Settings
+from service.unread import warnings_of
 from tcn.errors import TcnError
 from tcn.evaluation import BacktestResult, backtest
+from tcn.evaluation.backtest import MIN_HISTORY
 from tcn.notices import collected
 from tcn.series import Forecast, Panel
 from tcn.series.iso import iso_stamps
@@ -54,9 +57,7 @@ def parse_anomalies(body: Any, settings: Settings) -> Judgement:
         body = {"horizon": 1, **body}
     wanted = parse_forecast(body, settings, frozenset({"level", "detection_length"}))
     report = Report()
-    level = body.get("level", DEFAULT_LEVEL)
-    if type(level) is not float or not 0.0 < level < 1.0:
-        report.add("#/level", "must be a number strictly between 0 and 1, such as 0.99.")
+    level = parse_level(body.get("level", DEFAULT_LEVEL), "#/level", report)
     longest = max(len(series.y) for series in wanted.series)
     length = parse_int(
         body.get("detection_length", max(1, longest // 2)),
@@ -89,11 +90,14 @@ def _refuse_large(wanted: ForecastRequest, n_windows: int, settings: Settings) -
 
 def run_backtest(model: str, predictor: Predictor, asked: Judgement) -> dict[str, Any]:
     """Return the measures beside the baselines', and the forecasts of every window."""
-    result = _run(predictor, asked, _panel(asked), asked.wanted.quantile_levels, BASELINES)
+    result = _run(
+        predictor, asked, one_panel(asked.wanted.series), asked.wanted.quantile_levels, BASELINES
+    )
     forecasts = [
         item for window in result.windows for item in _window_rows(window.forecast, window)
     ]
-    return {"model": model, **result.to_dict(), "forecasts": forecasts}
+    content = {"model": model, **result.to_dict(), "forecasts": forecasts}
+    return content | warnings_of(model, predictor, asked.wanted.series)
 
 
 def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[str, Any]:
@@ -102,7 +106,8 @@ def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[st
     Points that are missing are shown as missing, or not at all where no forecast was needed.
     """
     tail = (1.0 - asked.level) / 2.0
-    panel = _panel(asked)
+    panel = one_panel(asked.wanted.series)
+    _refuse_short(panel, asked.wanted.horizon)
     result = _run(predictor, asked, panel, (tail, 0.5, 1.0 - tail), ())
     first = {
         str(key): iso_stamps(times, panel.tz, panel.freq)[0]
@@ -114,7 +119,20 @@ def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[st
             rows.setdefault(row["id"], []).append(row)
     series = [_flagged(key, parts, first[key]) for key, parts in rows.items()]
     left_out = [item.id for item in asked.wanted.series if item.id not in rows]
-    return {"model": model, "level": asked.level, "series": series, "left_out": left_out}
+    content = {"model": model, "level": asked.level, "series": series, "left_out": left_out}
+    return content | warnings_of(model, predictor, asked.wanted.series)
+
+
+def _refuse_short(panel: Panel, horizon: int) -> None:
+    """Refuse what `backtest` would, in the words of a search for anomalies."""
+    needed, longest = horizon + MIN_HISTORY, int(panel.lengths.max())
+    if longest < needed:
+        raise Problem(
+            422,
+            "No series is long enough to look for anomalies: a point is judged by those before it,"
+            f" so at least {needed:,} values are needed with a horizon of {horizon:,}, got"
+            f" {longest:,}. Send longer series or a shorter horizon.",
+        )
 
 
 def _detection_starts(panel: Panel, length: int) -> NDArray[Any]:
@@ -147,15 +165,6 @@ def _flagged(series_id: str, parts: list[dict[str, Any]], first: Any) -> dict[st
     }
 
 
-def _panel(asked: Judgement) -> Panel:
-    series = asked.wanted.series
-    if len({panel_key(item) for item in series}) > 1:
-        raise Problem(
-            422, "The series must have the same freq, kind of start, zone and covariates."
-        )
-    return to_panel(series, [item.id for item in series])
-
-
 def _run(
     predictor: Predictor,
     asked: Judgement,
@@ -171,7 +180,7 @@ def _run(
         )
 
     try:
-        # Such a measure is null, and nobody reads warnings here.
+        # Such a measure is null; the answer says which covariates are not read.
         with np.errstate(over="ignore", invalid="ignore"), collected():
             return backtest(
                 predict,

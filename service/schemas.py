@@ -15,10 +15,11 @@ from service.covariates import Covariate, CovariateReader
 from service.errors import Problem, Report, kind_of, pointer, safe_key
 from service.settings import NAME_PATTERN, Settings
 from service.times import Start, parse_freq, parse_start, parse_tz
-from service.values import CONTROL, FloatArray, parse_values
+from service.values import CONTROL, NUMBERS, FloatArray, parse_values
 
 DEFAULT_QUANTILE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MAX_SEASON_LENGTH = 10_000
+BETWEEN_0_AND_1 = "must be a number strictly between 0 and 1"
 MODEL_NAME = re.compile(NAME_PATTERN[:-1] + r"(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
 
 _REQUEST_KEYS = frozenset(
@@ -41,6 +42,7 @@ MEANT: Mapping[str, str] = {  # what other tools call these fields
     "steps": "horizon",
     "prediction_length": "horizon",
     "quantiles": "quantile_levels",
+    "level": "quantile_levels",
     "levels": "quantile_levels",
     "frequency": "freq",
     "timezone": "tz",
@@ -54,6 +56,8 @@ MEANT: Mapping[str, str] = {  # what other tools call these fields
     "timestamps": "start",
     "time": "start",
     "data": "series",
+    "history": "series",
+    "inputs": "series",
 }
 
 
@@ -165,7 +169,10 @@ def parse_int(value: object, name: str, low: int, high: int, report: Report) -> 
     got = "nothing" if value is None else kind_of(value)
     if type(value) is int:
         got = "a smaller number" if value < low else "a larger number"
-    report.add(pointer(name), f"must be a whole number from {low} to {high:,}, got {got}.")
+    elif type(value) is float:
+        got = "a fraction"
+    hint = " Write it without quotes." if isinstance(value, str) and value.isdecimal() else ""
+    report.add(pointer(name), f"must be a whole number from {low} to {high:,}, got {got}.{hint}")
     return low
 
 
@@ -175,17 +182,30 @@ def parse_levels(value: object, most: int, report: Report) -> tuple[float, ...]:
         return DEFAULT_QUANTILE_LEVELS
     where = "#/quantile_levels"
     if not isinstance(value, list) or not 1 <= len(value) <= most:
-        report.add(where, f"must be a list of 1 to {most} numbers between 0 and 1.")
+        report.add(
+            where, f"must be a list of 1 to {most} numbers between 0 and 1, such as [0.1, 0.9]."
+        )
         return DEFAULT_QUANTILE_LEVELS
     for index, level in enumerate(value):
         if type(level) is not float or not 0.0 < level < 1.0:
-            report.add(
-                f"{where}/{index}", "must be a number strictly between 0 and 1, such as 0.9."
-            )
+            report.add(f"{where}/{index}", f"{BETWEEN_0_AND_1}, such as 0.9.{_hint_of(level)}")
             return DEFAULT_QUANTILE_LEVELS
     if len(set(value)) != len(value):
         report.add(where, "must have no level twice.")
     return tuple(sorted(value))
+
+
+def parse_level(value: object, where: str, report: Report) -> float:
+    """Return a number between 0 and 1."""
+    if type(value) is float and 0.0 < value < 1.0:
+        return value
+    report.add(where, f"{BETWEEN_0_AND_1}, such as 0.99.{_hint_of(value)}")
+    return 0.5
+
+
+def _hint_of(level: object) -> str:
+    is_percent = type(level) in NUMBERS and 1.0 < level < 100.0  # type: ignore[operator]
+    return " Divide percentages by 100." if is_percent else ""
 
 
 def parse_series_list(
@@ -197,7 +217,7 @@ def parse_series_list(
         got = "nothing" if given is None else kind_of(given)
         if given == []:
             got = "an empty list"
-        hint = " Put it into a list." if isinstance(given, dict) and "y" in given else ""
+        hint = _hint_to_list(given)
         report.add(
             "#/series",
             f"must be a list of numbers or of objects with 'id' and 'y', got {got}.{hint}",
@@ -223,6 +243,16 @@ def parse_series_list(
             break
     _refuse_repeated_ids(series, report)
     return series
+
+
+def _hint_to_list(given: object) -> str:
+    """Say how an object of series, or of one, becomes a list."""
+    if not isinstance(given, dict):
+        return ""
+    if "y" in given:
+        return " Put it into a list."
+    is_by_name = isinstance(next(iter(given.values()), None), list)
+    return " Send [{'id': name, 'y': values}, ...]." if is_by_name else ""
 
 
 def _check_sizes(n_series: int, horizon: int, settings: Settings) -> None:
@@ -307,7 +337,8 @@ def _parse_id(
 ) -> str:
     place = pointer(*where, "id")
     if not isinstance(value, str):
-        report.add(place, f"must be a string, got {kind_of(value)}.")
+        hint = " Write it in quotes." if type(value) in NUMBERS else ""
+        report.add(place, f"must be a string, got {kind_of(value)}.{hint}")
         return ""
     if not 1 <= len(value) <= settings.max_id_length or CONTROL.search(value):
         report.add(

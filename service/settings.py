@@ -18,6 +18,7 @@ PREFIX = "TCN_"
 MIB = 2**20
 OTHERS = frozenset({"TCN_DATA"})  # variables of the benchmarks, which may be set everywhere
 LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+ORIGINS_PATTERN = r"^(\*|(https?://[^/,\s*]+(, *https?://[^/,\s*]+)*)?)$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -30,6 +31,11 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=256, description="Processes that answer requests.")
     root_path: str = Field("", description="Path prefix that a proxy strips.")
+    allow_origins: str = Field(
+        "",
+        pattern=ORIGINS_PATTERN,
+        description="Origins whose pages may call the API, with commas between; `*`: all.",
+    )
     store: Path = Field(Path("models"), description="Directory of the models.")
     default_model: str = Field(
         "zero", pattern=NAME_PATTERN, description="Model of requests that name none."
@@ -128,6 +134,11 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return f"sqlite:///{self.state / 'service.db'}"
         return self.database_url.get_secret_value()
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """Origins whose pages may call the API."""
+        return [origin.strip() for origin in self.allow_origins.split(",") if origin]
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give another process the same settings."""

@@ -16,6 +16,7 @@ from tcn.series.frequency import parse_frequency
 from tcn.series.zones import check_zone, to_utc
 
 MAX_START = 2**53
+_MONTH = re.compile(r"\d{4}-\d{2}")
 _FREQ = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
@@ -50,7 +51,7 @@ def parse_start(
         report.add(
             pointer(*where),
             "must be a whole number, or an ISO 8601 date or date and time in the years 1678 to"
-            " 2261.",
+            " 2261, such as 2026-01-31 or 2026-01-31T13:00.",
         )
         return Start()
     if freq is None:
@@ -63,8 +64,9 @@ def parse_start(
 
 
 def _stamp_of(text: str) -> datetime.datetime | None:
+    """Read ISO 8601; a month alone is its first day."""
     try:
-        return datetime.datetime.fromisoformat(text)
+        return datetime.datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
     except ValueError:
         return None
 

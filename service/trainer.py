@@ -91,7 +91,11 @@ def run(directory: Path) -> None:
 
 
 class Reporter:
-    """Prints progress, at most every `REPORT_EVERY_S` seconds, and the curve so far."""
+    """Prints progress, at most every `REPORT_EVERY_S` seconds, and the curve so far.
+
+    The phase is `held_back` while points held back tell how many steps are best, and `all_points`
+    while as many are taken once more on all points: the losses begin anew there.
+    """
 
     def __init__(self) -> None:
         self.curve: list[list[float | None]] = []
@@ -104,7 +108,8 @@ class Reporter:
         is_last = numbers.get("step") == numbers.get("steps")
         if is_last or time.monotonic() - self.printed_at >= REPORT_EVERY_S:
             self.printed_at = time.monotonic()
-            say({"progress": numbers | {"curve": self.curve}})
+            phase = "held_back" if "score" in numbers else "all_points"
+            say({"progress": numbers | {"phase": phase, "curve": self.curve}})
 
 
 def say(message: Mapping[str, Any]) -> None:

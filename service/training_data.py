@@ -10,8 +10,8 @@ import orjson
 from starlette.requests import Request
 
 import tcn
-from service.engine import panel_key, to_panel
 from service.errors import Problem, Report, kind_of, pointer
+from service.panels import one_panel
 from service.schemas import MODEL_NAME, parse_int, parse_series_list, refuse_unknown
 from service.settings import NAME_PATTERN, Settings
 from service.trainer import DATA, SERIES
@@ -186,12 +186,7 @@ def panel_of_series(body: Mapping[str, Any], settings: Settings) -> Panel:
     fields = {key: body[key] for key in ("series", "freq", "tz") if key in body}
     series = parse_series_list(fields, 1, settings, report)
     report.raise_if_any()
-    keys = {panel_key(item) for item in series}
-    if len(keys) > 1:
-        raise Problem(
-            422, "The series must have the same freq, kind of start, zone and covariates."
-        )
-    return to_panel(series, [item.id for item in series])
+    return one_panel(series)
 
 
 def panel_of_csv(path: Path, params: Mapping[str, Any]) -> Panel:

@@ -58,6 +58,9 @@ def _plain_numbers(values: list[Any]) -> FloatArray | None:
 def _note_wrong_numbers(values: list[object], where: tuple[str | int, ...], report: Report) -> None:
     for index, value in enumerate(values):
         if type(value) not in NUMBERS_OR_NULL:
-            report.add(pointer(*where, index), f"must be a number or null, got {kind_of(value)}.")
+            hint = " Write it without quotes." if isinstance(value, str) else ""
+            report.add(
+                pointer(*where, index), f"must be a number or null, got {kind_of(value)}.{hint}"
+            )
         if report.is_full:
             return

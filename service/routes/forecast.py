@@ -10,10 +10,11 @@ from fastapi import Request
 from starlette.responses import Response
 
 from service import shapes
-from service.engine import Piece
+from service.engine import Piece, Predictor
 from service.routing import describe, json_response, new_router
 from service.schemas import ForecastRequest, parse_forecast, refuse_many_series
 from service.state import ServiceState, state_of
+from service.unread import warnings_of
 from tcn.series.iso import iso_stamps
 
 router = new_router("read")
@@ -24,6 +25,11 @@ ANSWER_SCHEMA: dict[str, Any] = {
     "required": ["model", "forecasts"],
     "properties": {
         "model": {"type": "string"},
+        "warnings": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Only where there are any, such as covariates that are not read.",
+        },
         "forecasts": {
             "type": "array",
             "items": {
@@ -65,8 +71,8 @@ async def forecast(request: Request) -> Response:
     pieces = await state.engine.forecast(predictor, wanted)
     n_values = len(pieces) * wanted.horizon * (1 + len(wanted.quantile_levels))
     if n_values <= LARGE_ANSWER:
-        return answer(ref.name, wanted, pieces)
-    return await asyncio.to_thread(answer, ref.name, wanted, pieces)
+        return answer(ref.name, predictor, wanted, pieces)
+    return await asyncio.to_thread(answer, ref.name, predictor, wanted, pieces)
 
 
 async def read_forecast(request: Request, state: ServiceState) -> ForecastRequest:
@@ -79,9 +85,12 @@ async def read_forecast(request: Request, state: ServiceState) -> ForecastReques
     )
 
 
-def answer(model: str, wanted: ForecastRequest, pieces: Sequence[Piece]) -> Response:
+def answer(
+    model: str, predictor: Predictor, wanted: ForecastRequest, pieces: Sequence[Piece]
+) -> Response:
     """Write the forecasts as JSON."""
-    return json_response({"model": model, "forecasts": forecasts_of(wanted, pieces)})
+    content = {"model": model, "forecasts": forecasts_of(wanted, pieces)}
+    return json_response(content | warnings_of(model, predictor, wanted.series))
 
 
 def forecasts_of(wanted: ForecastRequest, pieces: Sequence[Piece]) -> list[dict[str, Any]]:

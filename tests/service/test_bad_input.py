@@ -9,6 +9,8 @@ import zstandard
 
 PATH = "/v1/forecast"
 
+BODY = orjson.dumps({"series": [1, 2], "horizon": 1})
+
 
 def post(client, text: bytes, **headers):
     return client.post(PATH, text, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -47,7 +49,12 @@ def test_extreme_numbers_give_finite_forecasts_or_a_refusal(client, problem):
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(True, "a boolean"), ("1.5", "a string"), ([], "a list"), ({}, "an object")],
+    [
+        (True, "a boolean"),
+        ("1.5", "a string. Write it without quotes"),
+        ([], "a list"),
+        ({}, "an object"),
+    ],
 )
 def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kind):
     refused = problem(client.post(PATH, {"series": [1, 2, value, 3], "horizon": 1}), 422)
@@ -64,7 +71,6 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         ({"horizon": -1}, "#/horizon", "from 1 to 10,000"),
         ({"horizon": 10**9}, "#/horizon", "from 1 to 10,000, got a larger number"),
         ({"horizon": 2**63}, "#/horizon", "from 1 to 10,000"),
-        ({"horizon": 2.5}, "#/horizon", "got a number"),
         ({"horizon": None}, "#/horizon", "got nothing"),
         ({"series": []}, "#/series", "got an empty list"),
         ({"series": None}, "#/series", "got nothing"),
@@ -92,6 +98,13 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         ({"quantile_levels": [0]}, "#/quantile_levels/0", "strictly between"),
         ({"season_length": 0}, "#/season_length", "from 1 to 10,000"),
         ({"start": "2024-02-30"}, "#/start", "ISO 8601"),
+        ({"start": "01/02/2024", "freq": "D"}, "#/start", "such as 2026-01-31"),
+        ({"horizon": "24"}, "#/horizon", "got a string. Write it without quotes."),
+        ({"horizon": 2.5}, "#/horizon", "got a fraction."),
+        ({"quantile_levels": [10, 90]}, "#/quantile_levels/0", "Divide percentages by 100."),
+        ({"level": [80]}, "#", "Say 'quantile_levels'."),
+        ({"series": {"a": [1], "b": [2]}}, "#/series", "Send [{'id': name, 'y': values}, ...]."),
+        ({"series": [{"id": 7, "y": [1]}]}, "#/series/0/id", "Write it in quotes."),
         ({"start": "0001-01-01"}, "#/start", "years 1678 to 2261"),
         ({"start": "2024-01-01"}, "#/start", "'freq' is needed"),
         ({"freq": "fortnight"}, "#/freq", "must be a frequency"),
@@ -107,7 +120,7 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         (
             {"series": [{"y": [1], "future_covariates": {"a": [1, 2]}}], "horizon": 2},
             "#/series/0/future_covariates/a",
-            "has 2 values; at least 3 are needed",
+            "has 2 values; 3 to 21 are needed",
         ),
         (
             {"series": [{"y": [1], "past_covariates": {"a": ["x", 1]}}]},
@@ -174,11 +187,40 @@ def test_colons_in_strings_are_no_duplicate_keys(client):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", ""],
+    ["text/plain", "multipart/form-data", "application/json; charset=utf-16", "text/csv", ""],
 )
 def test_another_content_type_is_refused(client, problem, content_type):
-    response = post(client, b'{"series": [1], "horizon": 1}', content_type=content_type)
-    assert "Content-Type: application/json" in problem(response, 415)["detail"]
+    response = post(client, BODY, content_type=content_type)
+    detail = problem(response, 415)["detail"]
+    assert "Content-Type: application/json" in detail
+    assert ("/v1/series" in detail) == (content_type == "text/csv")
+
+
+def test_the_type_that_curl_sends_by_itself_is_read_unless_a_page_may_have_sent_it(client, problem):
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    assert post(client, BODY, **form).json() == post(client, BODY).json()
+    assert "not valid JSON" in problem(post(client, b"series=1&horizon=2", **form), 400)["detail"]
+    problem(post(client, BODY, **form, origin="http://127.0.0.1:8000"), 415)
+    problem(post(client, BODY, **form, origin="null"), 415)
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (b'{"series": [1, NaN], "horizon": 1}', "Write null for a missing value"),
+        (b'{"series": [-Infinity], "horizon": 1}', "numbers are finite"),
+        (b"{'series': [1], 'horizon': 1}", "double quotes"),
+        (b'{"series": [1, 2,], "horizon": 1}', "No comma may stand before"),
+        (gzip.compress(b"{}"), "Content-Encoding: gzip"),
+        ('{"series": [1]}'.encode("utf-16"), "UTF-8 without a byte order mark"),
+        (b"ds,y\n2026-01-01,1\n", "Names and strings"),
+        (b'{"series": }', "Names and strings"),
+    ],
+)
+def test_a_text_that_is_no_json_is_told_what_is_wrong_with_it(client, problem, body, hint):
+    detail = problem(post(client, body), 400)["detail"]
+    assert "not valid JSON (line " in detail
+    assert hint in detail
 
 
 def test_a_refusal_is_small_and_does_not_repeat_the_input(client, problem):
@@ -193,9 +235,6 @@ def test_a_refusal_is_small_and_does_not_repeat_the_input(client, problem):
         response = client.post(PATH, body)
         problem(response, 422)
         assert "hunter2" not in response.text
-
-
-BODY = orjson.dumps({"series": [1, 2], "horizon": 1})
 
 
 def test_compressed_bodies_are_read(client):

@@ -1,7 +1,14 @@
 """POST /v1/forecast, in process, with a forecaster whose answer is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+
+from service.schemas import SeriesInput
+from service.times import Start
+from service.unread import warnings_of
+from tcn.series.conditions import Column, Conditions
 
 
 def forecast(client, body, **options):
@@ -38,6 +45,7 @@ def test_lists_of_numbers_are_many_series(client):
     [
         ({}, [3, 4]),
         ({"start": 10}, [13, 14]),
+        ({"start": "2024-01", "freq": "MS"}, ["2024-04-01", "2024-05-01"]),
         ({"start": "2024-01-31", "freq": "ME"}, ["2024-04-30", "2024-05-31"]),
         ({"start": "2024-02-28", "freq": "D"}, ["2024-03-02", "2024-03-03"]),
         (
@@ -123,3 +131,22 @@ def test_a_request_id_is_returned(client):
     assert response.headers["x-request-id"] == "abc-1"
     response = client.get("/health/live", headers={"x-request-id": "a b"})
     assert response.headers["x-request-id"] != "a b"
+
+
+def test_covariates_that_the_model_does_not_read_are_named(client):
+    item = {"y": [1, 2], "future_covariates": {"price": [1, 2, 3]}, "static_covariates": {"b": 1}}
+    plain = forecast(client, {"series": [{"y": [1, 2]}], "horizon": 1})
+    answer = forecast(client, {"series": [item], "horizon": 1})
+    (warning,) = answer.pop("warnings")
+    assert "'zero' was trained without 'b', 'price'" in warning
+    assert "POST /v1/train" in warning
+    assert answer == plain
+
+
+def test_covariates_that_the_model_reads_are_not_named():
+    column, price = Column("price"), {"price": np.zeros(3)}
+    series = [SeriesInput("a", np.zeros(2), Start(), None, future_covariates=price)]
+    predictor = SimpleNamespace(conditions=Conditions(future=(column,)))
+    assert warnings_of("mine", predictor, series) == {}
+    predictor = SimpleNamespace(conditions=Conditions(past=(column,)))
+    assert "does not read it" in str(warnings_of("mine", predictor, series))

@@ -130,7 +130,8 @@ def test_a_thousand_pipelined_requests_are_all_answered(server):
         (b"GET http://x/health/live HTTP/1.1", b"200"),
         (b"CONNECT x:80 HTTP/1.1", b"40"),
         (b"TRACE / HTTP/1.1", b"40"),
-        (b"HEAD /health/live HTTP/1.1", b"405"),
+        (b"HEAD /health/live HTTP/1.1", b"200"),
+        (b"HEAD /v1/forecast HTTP/1.1", b"405"),
         (b"OPTIONS /v1/forecast HTTP/1.1", b"405"),
         (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1", b"404"),
         (b"GARBAGE", b"400"),
@@ -141,6 +142,32 @@ def test_odd_requests_get_sane_answers(server, line, status):
     assert answer.split(b" ", 1)[1].startswith(status)
 
 
+@pytest.mark.parametrize("path", ["/", "/health/ready", "/v1/models", "/openapi.json"])
+def test_head_answers_as_get_without_the_body(server, path):
+    asked, got = httpx.head(f"{server.url}{path}"), httpx.get(f"{server.url}{path}")
+    assert asked.status_code == got.status_code == 200
+    assert asked.content == b""
+    assert asked.headers["content-length"] == got.headers["content-length"]
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert httpx.put(f"{server.url}/health/ready").headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/forecast", "Do you mean /v1/forecast?"),
+        ("/api/v1/forecast", "Do you mean /v1/forecast?"),
+        ("/health", "Do you mean /health/"),
+        ("/v1/forecast/", "Leave out the slash at the end."),
+        ("/" + "x" * 5000, "There is no such path. GET /docs lists the routes."),
+    ],
+)
+def test_an_unknown_path_is_told_the_one_that_is_meant(server, path, hint):
+    answer = httpx.post(f"{server.url}{path}")
+    assert answer.status_code == 404
+    assert hint in answer.json()["detail"]
+
+
 def test_other_origins_get_no_permission(server):
     answer = httpx.post(
         f"{server.url}/v1/forecast",
@@ -148,6 +175,28 @@ def test_other_origins_get_no_permission(server):
         headers={"Origin": "http://evil.test", "Content-Type": "application/json"},
     )
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_origins_that_the_operator_allows_get_permission(own_server):
+    server = own_server(allow_origins="https://app.test, http://localhost:3000")
+    url = f"{server.url}/v1/forecast"
+    asking = {
+        "Origin": "https://app.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,authorization",
+    }
+    allowed = httpx.options(url, headers=asking)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://app.test"
+    headers = {"Origin": "http://localhost:3000", "Content-Type": "application/json"}
+    for body, status in ((BODY, 200), (b"{}", 422)):
+        answer = httpx.post(url, content=body, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+        assert answer.headers["x-request-id"]
+    headers["Origin"] = "http://evil.test"
+    answer = httpx.post(url, content=BODY, headers=headers)
+    assert "access-control-allow-origin" not in answer.headers
 
 
 def chunks(total: int):

@@ -21,6 +21,7 @@ from service.errors import Problem
 from service.jobs import JobTable, LeaseLost
 from service.runner import Runner, job_directory
 from service.settings import Settings
+from service.trainer import Reporter
 from tcn.checkpoint import write_checkpoint
 
 TRAINER = Path(__file__).parent / "fake_trainer.py"
@@ -694,3 +695,14 @@ def test_many_processes_may_open_a_new_database_at_once(tmp_path):
     path = tmp_path / "new.db"
     openers = [subprocess.Popen([sys.executable, "-c", code, path]) for _ in range(4)]
     assert [opener.wait(timeout=50) for opener in openers] == [0, 0, 0, 0]
+
+
+def test_progress_says_where_training_on_all_points_begins(capfdbinary):
+    report = Reporter()
+    report({"step": 1, "steps": 1, "loss": 0.5, "score": 0.4, "best": 0.4})
+    report({"step": 2, "steps": 2, "loss": 0.6, "best": 0.4})
+    first, second = (
+        orjson.loads(line)["progress"] for line in capfdbinary.readouterr().out.splitlines()
+    )
+    assert (first["phase"], second["phase"]) == ("held_back", "all_points")
+    assert second["curve"] == [[1, 0.5, 0.4], [2, 0.6, None]]

@@ -110,3 +110,17 @@ def test_measures_of_huge_values_are_null_and_no_failure(client, path):
     assert response.status_code == 200, response.text
     if path == "/v1/backtest":
         assert response.json()["measures"]["forecaster"]["mse"] is None
+
+
+def test_series_too_short_to_judge_are_told_so_in_words_that_fit(client, problem):
+    detail = problem(client.post("/v1/anomalies", {"series": [1, 2]}), 422)["detail"]
+    assert detail.startswith("No series is long enough to look for anomalies")
+    detail = problem(client.post("/v1/backtest", {"series": [1, 2], "horizon": 1}), 422)["detail"]
+    assert detail.startswith("No series is long enough for a backtest")
+
+
+def test_covariates_that_are_not_read_are_named_in_the_past_too(client):
+    series = [{"y": SERIES, "past_covariates": {"price": SERIES}}]
+    for path in ("/v1/backtest", "/v1/anomalies"):
+        answer = client.post(path, {"series": series, "horizon": 2}).json()
+        assert "'price'" in answer["warnings"][0]

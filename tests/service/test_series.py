@@ -69,3 +69,24 @@ def test_a_file_may_say_how_it_is_written(client):
 )
 def test_a_query_that_cannot_be_followed_is_refused(client, problem, query, sentence):
     assert sentence in problem(read(client, query), 422)["detail"]
+
+
+def test_covariates_come_back_as_other_routes_take_them(client):
+    rows = "".join(
+        f"2024-01-{day:02d},{day if day < 5 else ''},{day * 2},{'sun' if day % 2 else ''},1\n"
+        for day in range(1, 8)
+    )
+    content = f"day,sold,price,sky,shop\n{rows}".encode()
+    found = read(client, "?target_col=sold", content).json()["columns"]
+    unused = ["price", "sky", "shop"]
+    assert found == {"id": None, "time": "day", "values": ["sold"], "unused": unused}
+    answer = read(client, "?future_covariates=price,sky&static_covariates=shop", content).json()
+    assert answer["columns"]["unused"] == []
+    (one,) = answer["series"]
+    assert one["y"] == [1.0, 2.0, 3.0, 4.0]
+    assert one["future_covariates"]["price"] == [2.0 * day for day in range(1, 8)]
+    assert one["future_covariates"]["sky"] == ["sun", None, "sun", None, "sun", None, "sun"]
+    assert one["static_covariates"] == {"shop": 1.0}
+    del one["ds"]
+    body = {"series": [one | {"freq": answer["freq"]}], "horizon": 3}
+    assert client.post("/v1/forecast", body).json()["forecasts"][0]["ds"][-1] == "2024-01-07"

@@ -1,0 +1,31 @@
+"""What a model leaves unread of a request, said in the answer."""
+
+from collections.abc import Sequence
+
+from service.schemas import SeriesInput
+from tcn.series.source import listed
+
+KINDS = ("past", "future", "static")
+
+
+def warnings_of(model: str, predictor: object, series: Sequence[SeriesInput]) -> dict[str, object]:
+    """Return the member `warnings` of an answer where covariates are not read, or nothing."""
+    given = {
+        (kind, name)
+        for kind in KINDS
+        for item in series
+        for name in getattr(item, f"{kind}_covariates")
+    }
+    if not given:
+        return {}
+    conditions = getattr(predictor, "conditions", None)
+    read = {(kind, column.name) for kind in KINDS for column in getattr(conditions, kind, ())}
+    unread = tuple(sorted({name for _, name in given - read}))
+    if not unread:
+        return {}
+    sentence = (
+        f"The model {model!r} was trained without {listed(unread)} and does not read"
+        f" {'it' if len(unread) == 1 else 'them'}: its forecasts are those of the values alone."
+        " POST /v1/train makes a model that reads the covariates of its series."
+    )
+    return {"warnings": [sentence]}
