@@ -1,6 +1,8 @@
 """Backtests and anomalies: forecasts of the past beside what came."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,9 @@ from service.schemas import ForecastRequest, parse_forecast, parse_int, parse_le
 from service.settings import Settings
 from service.unread import warnings_of
 from tcn.errors import TcnError
-from tcn.evaluation import BacktestResult, backtest
-from tcn.evaluation.backtest import MIN_HISTORY
+from tcn.evaluation import backtest, find_anomalies
+from tcn.evaluation.anomalies import Anomalies
+from tcn.evaluation.backtest import Predict
 from tcn.notices import collected
 from tcn.series import Forecast, Panel
 from tcn.series.iso import iso_stamps
@@ -90,14 +93,24 @@ def _refuse_large(wanted: ForecastRequest, n_windows: int, settings: Settings) -
 
 def run_backtest(model: str, predictor: Predictor, asked: Judgement) -> dict[str, Any]:
     """Return the measures beside the baselines', and the forecasts of every window."""
-    result = _run(
-        predictor, asked, one_panel(asked.wanted.series), asked.wanted.quantile_levels, BASELINES
-    )
+    wanted = asked.wanted
+    panel = one_panel(wanted.series)
+    with _refusing():
+        result = backtest(
+            _predict_with(predictor, wanted),
+            panel,
+            wanted.horizon,
+            asked.n_windows,
+            asked.step_size,
+            season_length=wanted.season_length,
+            baselines=BASELINES,
+            quantile_levels=wanted.quantile_levels,
+        )
     forecasts = [
         item for window in result.windows for item in _window_rows(window.forecast, window)
     ]
     content = {"model": model, **result.to_dict(), "forecasts": forecasts}
-    return content | warnings_of(model, predictor, asked.wanted.series)
+    return content | warnings_of(model, predictor, wanted.series)
 
 
 def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[str, Any]:
@@ -105,93 +118,56 @@ def run_anomalies(model: str, predictor: Predictor, asked: Judgement) -> dict[st
 
     Points that are missing are shown as missing, or not at all where no forecast was needed.
     """
-    tail = (1.0 - asked.level) / 2.0
-    panel = one_panel(asked.wanted.series)
-    _refuse_short(panel, asked.wanted.horizon)
-    result = _run(predictor, asked, panel, (tail, 0.5, 1.0 - tail), ())
-    first = {
-        str(key): iso_stamps(times, panel.tz, panel.freq)[0]
-        for key, times in zip(panel.ids, _detection_starts(panel, asked.length), strict=True)
-    }
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for window in result.windows:
-        for row in _window_rows(window.forecast, window):
-            rows.setdefault(row["id"], []).append(row)
-    series = [_flagged(key, parts, first[key]) for key, parts in rows.items()]
-    left_out = [item.id for item in asked.wanted.series if item.id not in rows]
-    content = {"model": model, "level": asked.level, "series": series, "left_out": left_out}
-    return content | warnings_of(model, predictor, asked.wanted.series)
-
-
-def _refuse_short(panel: Panel, horizon: int) -> None:
-    """Refuse what `backtest` would, in the words of a search for anomalies."""
-    needed, longest = horizon + MIN_HISTORY, int(panel.lengths.max())
-    if longest < needed:
-        raise Problem(
-            422,
-            "No series is long enough to look for anomalies: a point is judged by those before it,"
-            f" so at least {needed:,} values are needed with a horizon of {horizon:,}, got"
-            f" {longest:,}. Send longer series or a shorter horizon.",
-        )
-
-
-def _detection_starts(panel: Panel, length: int) -> NDArray[Any]:
-    """Return the stamp of the first point to judge of each series, (S, 1)."""
-    steps = np.maximum(panel.lengths - length, 0)[:, None]
-    return panel.frequency.shift(panel.starts[:, None], steps, panel.tz)
-
-
-def _flagged(series_id: str, parts: list[dict[str, Any]], first: Any) -> dict[str, Any]:
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in ("y", "mean")}
-    low, median, high = (
-        np.concatenate([list(part["quantiles"].values())[q] for part in parts]) for q in range(3)
-    )
-    y = columns["y"]
-    with np.errstate(invalid="ignore"):
-        is_outside = (y < low) | (y > high)
-    half = np.where(y > median, high - median, median - low)
-    score = np.divide(np.abs(y - median), half, out=np.zeros_like(y), where=half > 0)
-    ds = [stamp for part in parts for stamp in part["ds"]]
-    shown = slice(ds.index(first) if first in ds else 0, None)
-    return {
-        "id": series_id,
-        "ds": ds[shown],
-        "y": y[shown],
-        "mean": columns["mean"][shown],
-        "lo": low[shown],
-        "hi": high[shown],
-        "anomaly": is_outside[shown],
-        "score": score[shown],
-    }
-
-
-def _run(
-    predictor: Predictor,
-    asked: Judgement,
-    panel: Panel,
-    levels: tuple[float, ...],
-    baselines: tuple[str, ...],
-) -> BacktestResult:
     wanted = asked.wanted
+    panel = one_panel(wanted.series)
+    with _refusing():
+        found = find_anomalies(
+            _predict_with(predictor, wanted),
+            panel,
+            level=asked.level,
+            horizon=wanted.horizon,
+            length=asked.length,
+            season_length=wanted.season_length,
+        )
+    content = {
+        "model": model,
+        "level": asked.level,
+        "series": [_flagged(found, index) for index in range(len(found))],
+        "left_out": found.left_out.tolist(),
+    }
+    return content | warnings_of(model, predictor, wanted.series)
 
+
+def _flagged(found: Anomalies, index: int) -> dict[str, Any]:
+    """Return the points of one series that were judged."""
+    rows = slice(found.offsets[index], found.offsets[index + 1])
+    return {
+        "id": str(found.ids[index]),
+        "ds": iso_stamps(found.times[rows], found.tz, found.freq),
+        "y": found.y[rows],
+        "mean": found.mean[rows],
+        "lo": np.ascontiguousarray(found.lo[rows]),
+        "hi": np.ascontiguousarray(found.hi[rows]),
+        "anomaly": found.is_anomaly[rows],
+        "score": found.score[rows],
+    }
+
+
+def _predict_with(predictor: Predictor, wanted: ForecastRequest) -> Predict:
     def predict(history: Panel, *, horizon: int, quantile_levels: tuple[float, ...]) -> Forecast:
         return predictor.predict(
             history, horizon, quantile_levels, season_length=wanted.season_length
         )
 
+    return predict
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what the library refuses into a 422; the answer says which covariates are not read."""
     try:
-        # Such a measure is null; the answer says which covariates are not read.
-        with np.errstate(over="ignore", invalid="ignore"), collected():
-            return backtest(
-                predict,
-                panel,
-                wanted.horizon,
-                asked.n_windows,
-                asked.step_size,
-                season_length=wanted.season_length,
-                baselines=baselines,
-                quantile_levels=levels,
-            )
+        with np.errstate(over="ignore", invalid="ignore"), collected():  # such a measure is null
+            yield
     except TcnError as error:
         raise Problem(422, str(error)) from None
 
