@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tcn.cli.columns import Columns
 from tcn.series import Panel
 from tcn.series.columns import Table
-from tcn.series.files import panel_of_table
-from tcn.series.grid import Roles
+from tcn.series.grid import Roles, Spacing
 from tcn.series.parquet_pieces import ROWS_PER_BATCH, ROWS_PER_PIECE, opened, tables_between
+from tcn.series.tables import Asked, panel_of_table
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,9 @@ class GroupedParquet:
 def _read(table: Table, columns: Columns) -> Panel:
     return panel_of_table(
         replace(table, time_format=columns.time_format),
-        future=None,
-        roles=Roles(columns.past_covariates, columns.future_covariates, columns.static_covariates),
-        columns=(columns.id_col, columns.time_col, columns.target_col),
-        freq=columns.freq,
-        tz=columns.tz,
-        season_length=columns.season_length,
+        Asked(columns.id_col, columns.time_col, columns.target_col),
+        Roles(columns.past_covariates, columns.future_covariates, columns.static_covariates),
+        Spacing(columns.freq, columns.tz, columns.season_length),
     )
 
 

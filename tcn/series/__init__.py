@@ -1,11 +1,10 @@
 """Series: panels, forecasts, frequencies, seasons, and reading them from files and frames."""
 
-from tcn.series.calendar_features import calendar_features, calendar_names
 from tcn.series.covariates import Covariates
 from tcn.series.files import read_csv, read_parquet
 from tcn.series.forecast import Forecast
-from tcn.series.frames import read_frame
 from tcn.series.frequency import Frequency, canonical_frequency, parse_frequency, season_length_of
+from tcn.series.long import read_frame
 from tcn.series.panel import Panel
 from tcn.series.plot import plot_forecast
 from tcn.series.season import detect_season, detect_seasons, seasons_of
@@ -19,8 +18,6 @@ __all__ = [
     "Frequency",
     "Panel",
     "Source",
-    "calendar_features",
-    "calendar_names",
     "canonical_frequency",
     "detect_season",
     "detect_seasons",

@@ -36,7 +36,7 @@ class Column:
 class Rows:
     """A long table: codes (R,) into ids, times (R,) or None for row order, y (R,), covariates.
 
-    `is_wall` says that the times are on the wall clock of the panel's zone, not UTC.
+    `is_wall` says that the times are on the wall clock of the panel's zone `tz`, not UTC.
     `first_row` is what a user calls row 0 (2 in a file with a header).
     """
 
@@ -46,6 +46,7 @@ class Rows:
     y: NDArray[np.float64]
     columns: Mapping[str, Column] = field(default_factory=dict)
     is_wall: bool = False
+    tz: str | None = None
     first_row: int = 0
     is_beyond: NDArray[np.bool_] | None = None  # rows of a second, future table
     places: NDArray[np.int64] | None = None  # rows of the user's table, if not in order
@@ -54,7 +55,6 @@ class Rows:
         """What a user calls this row."""
         place = row if self.places is None else int(self.places[row])
         if self.is_beyond is not None and self.is_beyond[row]:
-            place -= int(np.argmax(self.is_beyond))
             return f"row {place + self.first_row} of the future table"
         return f"row {place + self.first_row}"
 
@@ -74,6 +74,15 @@ class Roles:
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """What a user says of the times; None where it is to be found."""
+
+    freq: str | None = None
+    tz: str | None = None
+    season_length: int | None = None
+
+
+@dataclass(frozen=True)
 class _Places:
     """The grid's starts (S,) and offsets (S + 1,), and the place of each row (R,) in it."""
 
@@ -83,53 +92,47 @@ class _Places:
 
 
 def assemble(
-    rows: Rows,
-    roles: Roles,
-    *,
-    freq: str | None = None,
-    tz: str | None = None,
-    season_length: int | None = None,
-    frame_kind: str = "pandas",
-    source: Source,
+    rows: Rows, roles: Roles, spacing: Spacing, source: Source, frame_kind: str = "pandas"
 ) -> Panel:
     """Place rows on grids: gaps become missing, duplicate times are refused by name."""
     if len(rows.codes) == 0:
         raise DataError("The table has no rows. Give at least one observation.")
-    times = _utc_times(rows, tz)
-    even = None if times is None else even_rows(rows.codes, times)
-    is_inferred = freq is None and times is not None
-    if freq is None and times is not None:
-        freq = (even and even.frequency_name(tz)) or _infer(rows, times, tz)
-    frequency = parse_frequency(freq or "1")
-    if times is None:
-        places = _by_order(rows)
-    elif even is not None and even.is_step_of(frequency, tz):
-        places = _Places(even.starts, even.offsets, slice(None))
-    else:
-        places = _by_time(rows, times, frequency, tz)
-        _check_each_once(
-            rows, places, times, tz, source.ignored, frequency if is_inferred else None
-        )
+    frequency, places = _placed(rows, spacing.freq, source.ignored)
     panel = Panel(
         ids=rows.ids,
         values=_scattered(rows.y, places),
         offsets=places.offsets,
         starts=places.starts,
         freq=None if frequency.name == "1" else frequency.name,
-        tz=tz,
-        season_length=season_length,
+        tz=rows.tz,
+        season_length=spacing.season_length,
         frame_kind=frame_kind,
         source=source,
     )
     return _with_covariates(panel, rows, roles, places)
 
 
+def _placed(rows: Rows, freq: str | None, unused: tuple[str, ...]) -> tuple[Frequency, _Places]:
+    """The frequency, found where none is given, and the place of each row on its grid."""
+    times, tz = utc_times(rows), rows.tz
+    if times is None:
+        return parse_frequency("1" if freq is None else freq), _by_order(rows)
+    even, name = even_rows(rows.codes, times), freq
+    if name is None:
+        name = (even and even.frequency_name(tz)) or _infer(rows, times) or "1"
+    frequency = parse_frequency(name)
+    if even is not None and even.is_step_of(frequency, tz):
+        return frequency, _Places(even.starts, even.offsets, slice(None))
+    places = _by_time(rows, times, frequency)
+    _check_each_once(rows, places, times, unused, frequency if freq is None else None)
+    return frequency, places
+
+
 def _check_each_once(
     rows: Rows,
     places: _Places,
     times: Times,
-    tz: str | None,
-    ignored: tuple[str, ...],
+    unused: tuple[str, ...],
     inferred: Frequency | None,
 ) -> None:
     """Raise where two rows have one place, or whole runs of rows another frequency."""
@@ -137,16 +140,16 @@ def _check_each_once(
     is_filled[places.index] = True
     n_rows = len(rows.codes)
     if np.count_nonzero(is_filled) < n_rows:
-        raise _duplicate(rows, np.asarray(places.index), times, tz, ignored)
+        raise _duplicate(rows, np.asarray(places.index), times, unused)
     if inferred is not None and n_rows < len(is_filled):
         check_one_frequency(is_filled, places.offsets, rows.ids, inferred.name)
 
 
-def _infer(rows: Rows, times: Times, tz: str | None) -> str | None:
+def _infer(rows: Rows, times: Times) -> str | None:
     try:
-        return infer_frequency(rows.codes, times, rows.ids, tz)
+        return infer_frequency(rows.codes, times, rows.ids, rows.tz)
     except DataError as error:
-        if rows.is_wall or tz is not None or not np.issubdtype(times.dtype, np.datetime64):
+        if rows.is_wall or rows.tz is not None or not np.issubdtype(times.dtype, np.datetime64):
             raise
         hint = "Where offsets from UTC change over the year, pass tz=, such as 'Europe/Berlin'."
         raise DataError(f"{error} {hint}") from None
@@ -184,12 +187,13 @@ def _history_lengths(rows: Rows, steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return lengths
 
 
-def _utc_times(rows: Rows, tz: str | None) -> Times | None:
+def utc_times(rows: Rows) -> Times | None:
+    """The times (R,) in UTC, whole numbers as they are; None where there are none."""
     times = rows.times
-    if times is None or not rows.is_wall or tz is None:
+    if times is None or not rows.is_wall or rows.tz is None:
         return times
-    first = to_utc(times, tz)
-    second = to_utc(times, tz, np.ones(len(times), bool))
+    first = to_utc(times, rows.tz)
+    second = to_utc(times, rows.tz, np.ones(len(times), bool))
     twice = np.flatnonzero(first != second)
     if twice.size:  # the hour a clock change repeats: its second row is the second pass
         order = twice[np.lexsort((twice, times[twice], rows.codes[twice]))]
@@ -210,8 +214,8 @@ def _by_order(rows: Rows) -> _Places:
     return _Places(np.zeros(len(lengths), np.int64), offsets_of(lengths), index)
 
 
-def _by_time(rows: Rows, times: Times, frequency: Frequency, tz: str | None) -> _Places:
-    whole = times.astype(np.int64)
+def _by_time(rows: Rows, times: Times, frequency: Frequency) -> _Places:
+    tz, whole = rows.tz, times.astype(np.int64)
     starts = np.full(len(rows.ids), np.iinfo(np.int64).max)
     np.minimum.at(starts, rows.codes, whole)
     starts = starts.astype(times.dtype)
@@ -222,7 +226,7 @@ def _by_time(rows: Rows, times: Times, frequency: Frequency, tz: str | None) -> 
         steps[part] = frequency.steps_between(of_row, times[part], tz)
         off = frequency.shift(of_row, steps[part], tz) != times[part]
         if off.any():
-            raise _off_grid(rows, begin + int(np.argmax(off)), times, starts, frequency, tz)
+            raise _off_grid(rows, begin + int(np.argmax(off)), times, starts, frequency)
     lengths = np.zeros(len(rows.ids), np.int64)
     np.maximum.at(lengths, rows.codes, steps + 1)
     if lengths.sum() > max(MAX_GRID_PER_ROW * len(times), MIN_GRID_LIMIT):
@@ -271,17 +275,13 @@ def _static(rows: Rows, names: Sequence[str]) -> Covariates:
 
 
 def _duplicate(
-    rows: Rows,
-    index: NDArray[np.int64],
-    times: Times | None,
-    tz: str | None,
-    unused: tuple[str, ...],
+    rows: Rows, index: NDArray[np.int64], times: Times, unused: tuple[str, ...]
 ) -> DataError:
     order = np.argsort(index, kind="stable")
     again = order[1:][index[order[1:]] == index[order[:-1]]]
     row = int(again.min())
     first = int(np.flatnonzero(index == index[row])[0])
-    shown = "" if times is None else _shown(times[row], tz)
+    shown = _shown(times[row], rows.tz)
     if rows.is_beyond is not None and rows.is_beyond[row] and not rows.is_beyond[first]:
         return DataError(
             f"Series {str(rows.ids[rows.codes[row]])!r} has {shown} in its history and again in "
@@ -289,7 +289,7 @@ def _duplicate(
         )
     several = f"; not used so far: {listed(unused)}" if unused else ""
     hint = ""
-    if tz is None and times is not None and np.issubdtype(times.dtype, np.datetime64):
+    if rows.tz is None and np.issubdtype(times.dtype, np.datetime64):
         hint = " If a clock change repeats the hour, pass tz=."
     return DataError(
         f"Series {str(rows.ids[rows.codes[row]])!r} has {shown} twice "
@@ -298,10 +298,8 @@ def _duplicate(
     )
 
 
-def _off_grid(
-    rows: Rows, row: int, times: Times, starts: Times, frequency: Frequency, tz: str | None
-) -> DataError:
-    code = rows.codes[row]
+def _off_grid(rows: Rows, row: int, times: Times, starts: Times, frequency: Frequency) -> DataError:
+    code, tz = rows.codes[row], rows.tz
     return DataError(
         f"Series {str(rows.ids[code])!r} has {_shown(times[row], tz)} ({rows.label(row)}), which "
         f"is not on the grid of {frequency.name!r} from {_shown(starts[code], tz)} on. "

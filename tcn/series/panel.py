@@ -136,7 +136,7 @@ class Panel:
         time_format: str | None = None,
     ) -> "Panel":
         """Build from a long frame of any kind narwhals knows; see `tcn.series.read_frame`."""
-        from tcn.series.frames import read_frame
+        from tcn.series.long import read_frame
 
         return read_frame(
             frame,

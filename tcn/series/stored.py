@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from tcn.errors import DataError
 from tcn.series import parquet_pieces
-from tcn.series.columns import Table, id_name
+from tcn.series.columns import Table
 from tcn.series.covariates import Covariates
-from tcn.series.files import panel_of_table, read_parquet
-from tcn.series.grid import Roles
+from tcn.series.files import read_parquet
+from tcn.series.grid import Roles, Spacing
 from tcn.series.panel import Panel
 from tcn.series.parquet_pieces import ROWS_PER_BATCH, look_through, opened, pieces_of
 from tcn.series.ragged import offsets_of
-from tcn.series.roles import Chooser
+from tcn.series.tables import Asked, panel_of_table
 
 Array = NDArray[np.float64]
 AT_ONCE = 1 << 20  # numbers of a file that are changed together
@@ -53,16 +53,16 @@ def open_parquet(
     A short file, one of a single series, a wide one and one with a second file `future` are read
     into memory. Raises DataError as `read_parquet` does, and where the disk is full.
     """
-    asked = Asked(
+    request = Request(
         Path(file),
+        Asked(id_col, time_col, target_col),
         Roles(tuple(past_covariates), tuple(future_covariates), tuple(static_covariates)),
-        (id_col, time_col, target_col),
-        {"freq": freq, "tz": tz, "season_length": season_length},
+        Spacing(freq, tz, season_length),
         time_format,
     )
-    plan = None if future is not None else asked.plan()
+    plan = None if future is not None else request.plan()
     if plan is None:
-        yield asked.whole(future)
+        yield request.whole(future)
         return
     with tempfile.TemporaryDirectory(prefix=".panel-", dir=folder) as place:
         try:
@@ -76,49 +76,42 @@ def open_parquet(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is known of a file before it is read; `columns` are id, time and target."""
+class Request:
+    """What is known of a file before it is read."""
 
     path: Path
+    asked: Asked
     roles: Roles
-    columns: tuple[str | Sequence[str] | None, str | None, str | Sequence[str] | None]
-    options: dict[str, Any]
+    spacing: Spacing
     time_format: str | None
 
     def whole(self, future: str | os.PathLike[str] | None) -> Panel:
         """The panel in memory."""
-        id_col, time_col, target_col = self.columns
         return read_parquet(
             self.path,
-            id_col=id_col,
-            time_col=time_col,
-            target_col=target_col,
+            **vars(self.asked),
             past_covariates=self.roles.past,
             future_covariates=self.roles.future,
             static_covariates=self.roles.static,
             future=future,
             time_format=self.time_format,
-            **self.options,
+            **vars(self.spacing),
         )
 
     def plan(self) -> "Plan | None":
         """How to read the file in pieces; None where it is to be read as a whole."""
-        head = self._head()
+        head, id_col = self._head(), self.asked.id_col
         if head is None:
             return None
-        id_col, time_col, target_col = self.columns
-        targets = () if target_col is None else tuple(_several(target_col))
         try:
             table = head.with_id(id_col, keep=self.roles.names)
-            chooser = Chooser(table, id_name(id_col), time_col, targets, self.roles.names)
-            choice = chooser.choose()
+            choice = self.asked.choose(table, self.roles.names)
         except DataError:
             return None  # whole, so that the reader says what is wrong with all of it in sight
         ids = choice.id_col if id_col is None or isinstance(id_col, str) else tuple(id_col)
         if ids is None or choice.is_wide:
             return None
-        columns = (ids, choice.time_col, choice.targets[0])
-        return Plan(self, columns, tuple(table.names), (*columns, *self.roles.names))
+        return Plan(self, Asked(ids, choice.time_col, choice.targets[0]), tuple(table.names))
 
     def _head(self) -> Table | None:
         """The first rows of a long file that can be read at all."""
@@ -136,39 +129,33 @@ class Asked:
 
 @dataclass(frozen=True)
 class Plan:
-    """A long file whose columns are known: id, time and target."""
+    """A long file whose columns are known."""
 
-    asked: Asked
-    columns: tuple[str | Sequence[str], str | None, str]
+    request: Request
+    columns: Asked
     names: tuple[str, ...]
-    used: tuple[str | Sequence[str] | None, ...]
 
     def stored(self, folder: Path) -> Panel:
         """The panel, its numbers in `folder`."""
-        id_col = self.columns[0]
-        series = look_through(self.asked.path, id_col)
+        path, id_col = self.request.path, self.columns.id_col
+        assert id_col is not None  # a file without is read as a whole
+        series = look_through(path, id_col)
         if series is None:
-            return self.asked.whole(None)
-        read = dict.fromkeys(
-            name for each in self.used if each is not None for name in _several(each)
-        )
-        tables = pieces_of(self.asked.path, tuple(read), id_col, series, folder)
-        panel = joined(self._panels(tables), folder)
-        known = {id_name(id_col), *self.columns[1:], *self.asked.roles.names}
+            return self.request.whole(None)
+        roles = self.request.roles
+        ids = [id_col] if isinstance(id_col, str) else id_col
+        used = dict.fromkeys((*ids, *self.columns.names[1:], *roles.names))
+        panel = joined(self._panels(pieces_of(path, tuple(used), id_col, series, folder)), folder)
+        known = {*self.columns.names, *roles.names}
         ignored = tuple(name for name in self.names if name not in known)
         return replace(panel, source=replace(panel.source, ignored=ignored))
 
     def _panels(self, tables: Iterable[Table]) -> Iterator[Panel]:
-        options = dict(self.asked.options)
+        roles, spacing = self.request.roles, self.request.spacing
         for table in tables:
-            panel = panel_of_table(
-                replace(table, time_format=self.asked.time_format),
-                future=None,
-                roles=self.asked.roles,
-                columns=self.columns,
-                **options,
-            )
-            options["freq"] = panel.freq or "1"
+            table = replace(table, time_format=self.request.time_format)  # noqa: PLW2901
+            panel = panel_of_table(table, self.columns, roles, spacing)
+            spacing = replace(spacing, freq=panel.freq or "1")
             yield panel
 
 
@@ -305,7 +292,3 @@ def _looked_up(codes: Array, table: Array) -> Array:
     seen = ~np.isnan(codes)
     found[seen] = table[codes[seen].astype(np.int64)]
     return found
-
-
-def _several(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import DataError
+from tcn.series.arrow_tables import to_arrow, with_index
 from tcn.series.columns import Table
-from tcn.series.frames import join_rows, to_arrow, with_index, zone_of
-from tcn.series.grid import Column, Roles, Rows, assemble
+from tcn.series.future_rows import join_rows
+from tcn.series.grid import Column, Roles, Rows, Spacing, assemble
 from tcn.series.panel import Panel
+from tcn.series.roles import Choice
 from tcn.series.source import Source, listed
-
-NO_COVARIATES = Roles()
+from tcn.series.stamps import ReadTimes
+from tcn.series.zones import zone_of
 
 
 def read_wide_frame(
@@ -57,93 +59,93 @@ def read_wide_frame(
         raise DataError("A wide frame has one column for each series; found none.")
     return read_wide(
         table,
-        targets,
-        time_col,
+        Choice(None, time_col, targets),
         roles,
+        Spacing(freq, tz, season_length),
         beyond=beyond,
-        freq=freq,
-        tz=tz,
-        season_length=season_length,
         frame_kind=kind,
     )
 
 
 def read_wide(
     table: Table,
-    targets: Sequence[str],
-    time_col: str | None,
-    roles: Roles = NO_COVARIATES,
+    choice: Choice,
+    roles: Roles,
+    spacing: Spacing,
     *,
     beyond: Table | None = None,
-    freq: str | None = None,
-    tz: str | None = None,
-    season_length: int | None = None,
     frame_kind: str = "pandas",
     notes: tuple[str, ...] = (),
 ) -> Panel:
-    """The columns `targets` as series, each from its first to its last value.
+    """The target columns as series, each from its first to its last value; none is length 0.
 
     Covariates that are known in advance go on to the last row of the table, or of `beyond`.
     """
-    _check_roles(targets, time_col, roles, beyond)
-    read = None if time_col is None else table.times(time_col)
-    values = np.stack([table.numbers(name) for name in targets])
-    order = np.arange(table.n_rows) if read is None else np.argsort(read.values, kind="stable")
-    is_within = _from_first_to_last(values, order, to_the_end=bool(roles.future))
-    codes, places = np.nonzero(is_within)
-    rows = Rows(
-        ids=np.array(targets),
-        codes=codes.astype(np.int32),
-        times=places.astype(np.int64) if read is None else read.values[places],
-        y=values[codes, places],
-        columns=_repeated(table, roles.names, places),
-        is_wall=read is not None and not read.is_utc,
-        first_row=table.first_row,
-        places=places,
-    )
-    if beyond is not None and time_col is not None:
-        rows = join_rows(rows, _rows_beyond(beyond, rows.ids, time_col, roles.future))
-    used = {time_col, *targets, *roles.names}
+    _check_roles(choice, roles, beyond)
+    times = None if choice.time_col is None else table.times(choice.time_col)
+    rows = _rows_of_series(table, choice.targets, roles, times, spacing.tz)
+    if beyond is not None and choice.time_col is not None:
+        rows = join_rows(rows, _rows_beyond(beyond, rows, choice.time_col, roles.future))
+    used = {choice.time_col, *choice.targets, *roles.names}
     source = Source(
         "wide",
         None,
-        time_col,
-        tuple(targets),
-        tuple(name for name in table.names if name not in used),
-        (*notes, *([read.note] if read and read.note else [])),
+        choice.time_col,
+        choice.targets,
+        ignored=tuple(name for name in table.names if name not in used),
+        notes=(*notes, times.note) if times and times.note else notes,
     )
-    panel = assemble(
-        rows,
-        roles,
-        freq=freq,
-        tz=zone_of(read.zone if read else None, tz),
-        season_length=season_length,
-        frame_kind=frame_kind,
-        source=source,
-    )
-    return panel if beyond is None else panel.until(_lengths_to_the_last_value(panel))
+    panel = assemble(rows, roles, spacing, source, frame_kind)
+    return panel.until(_lengths_to_the_last_value(panel))
 
 
-def _check_roles(
-    targets: Sequence[str], time_col: str | None, roles: Roles, beyond: Table | None
-) -> None:
+def _rows_of_series(
+    table: Table,
+    targets: Sequence[str],
+    roles: Roles,
+    times: ReadTimes | None,
+    tz: str | None,
+) -> Rows:
+    """The cells of one column after another, without those before and after its values."""
+    values = np.stack([table.numbers(name) for name in targets])
+    order = np.arange(table.n_rows) if times is None else np.argsort(times.values, kind="stable")
+    is_within = _from_first_to_last(values, order, to_the_end=bool(roles.future))
+    codes, places = np.nonzero(is_within)
+    return Rows(
+        ids=np.array(targets),
+        codes=codes.astype(np.int32),
+        times=places.astype(np.int64) if times is None else times.values[places],
+        y=values[codes, places],
+        columns=_repeated(table, roles.names, places),
+        is_wall=times is not None and not times.is_utc,
+        tz=zone_of(None if times is None else times.zone, tz),
+        first_row=table.first_row,
+        places=places,
+    )
+
+
+def _check_roles(choice: Choice, roles: Roles, beyond: Table | None) -> None:
     if roles.static:
         raise DataError(
             f"Static covariates {listed(tuple(roles.static))} differ between series, which a wide "
             "table cannot hold. Use a long table with the columns unique_id, ds and y."
         )
     for name in roles.names:
-        if name in (time_col, *targets) or roles.names.count(name) > 1:
+        if name in (choice.time_col, *choice.targets) or roles.names.count(name) > 1:
             raise DataError(f"Column {name!r} has two roles. Name each column once.")
-    if beyond is not None and time_col is None:
+    if beyond is not None and choice.time_col is None:
         raise DataError("future= needs times, so that its rows have a place. Pass time_col=.")
 
 
 def _from_first_to_last(
     values: NDArray[np.float64], order: NDArray[np.int64], *, to_the_end: bool
 ) -> NDArray[np.bool_]:
-    """Which cells (series, rows) lie between the first and the last value of their series."""
+    """Which cells (series, rows) lie between the first and the last value of their series.
+
+    Of a series without values it is the first cell, which has its start.
+    """
     is_seen = ~np.isnan(values[:, order])
+    is_seen[~is_seen.any(axis=1), 0] = True
     is_within = np.empty(values.shape, bool)
     is_within[:, order] = np.logical_or.accumulate(is_seen, axis=1)
     if not to_the_end:
@@ -159,24 +161,26 @@ def _repeated(table: Table, names: Sequence[str], places: NDArray[np.int64]) -> 
     }
 
 
-def _rows_beyond(table: Table, ids: NDArray[np.str_], time_col: str, names: Sequence[str]) -> Rows:
-    """The rows of a future table, once for each series."""
+def _rows_beyond(table: Table, history: Rows, time_col: str, names: Sequence[str]) -> Rows:
+    """The rows of a future table, once for each series of the history."""
     _require(table, [time_col, *names])
-    read = table.times(time_col)
-    places = np.tile(np.arange(table.n_rows), len(ids))
+    n_series, times = len(history.ids), table.times(time_col)
+    places = np.tile(np.arange(table.n_rows), n_series)
     return Rows(
-        ids=ids,
-        codes=np.repeat(np.arange(len(ids), dtype=np.int32), table.n_rows),
-        times=read.values[places],
+        ids=history.ids,
+        codes=np.repeat(np.arange(n_series, dtype=np.int32), table.n_rows),
+        times=times.values[places],
         y=np.full(len(places), np.nan),
         columns=_repeated(table, names, places),
-        is_wall=not read.is_utc,
+        is_wall=not times.is_utc,
+        tz=times.zone,
         first_row=table.first_row,
         places=places,
     )
 
 
 def _lengths_to_the_last_value(panel: Panel) -> NDArray[np.int64]:
+    """Points of each series up to its newest value, (S,)."""
     seen = np.flatnonzero(~np.isnan(panel.values))
     owner = np.searchsorted(panel.offsets, seen, side="right") - 1
     lengths = np.zeros(len(panel), np.int64)

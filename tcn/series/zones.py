@@ -16,6 +16,12 @@ def check_zone(tz: str) -> str:
     return tz
 
 
+def zone_of(read: str | None, asked: str | None) -> str | None:
+    """The zone asked for, or else the one the times were in."""
+    zone = asked if asked is not None else read
+    return None if zone is None else check_zone(zone)
+
+
 def to_wall(stamps: Stamps, tz: str | None) -> Stamps:
     """UTC stamps of any shape as what a clock in zone `tz` shows; None is UTC itself."""
     if tz is None or tz == "UTC":

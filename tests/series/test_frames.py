@@ -353,6 +353,44 @@ def wide_frame(kind="pandas"):
     )
 
 
+def hours_of(name: str, start: str, tz: str | None, size: int = 4) -> pd.DataFrame:
+    """Hours of one series with a covariate that counts on from zero at 2024-03-31 00:00 UTC."""
+    hours = pd.date_range(start, periods=size, freq="h", tz="UTC")
+    counted = (hours - pd.Timestamp("2024-03-31", tz="UTC")) // pd.Timedelta("1h")
+    stamps = hours if tz is None else hours.tz_convert(tz)
+    frame = {"unique_id": name, "ds": stamps, "y": 1.0, "x": np.asarray(counted, float)}
+    return pd.DataFrame(frame)
+
+
+def test_the_future_of_another_series_is_refused_where_there_is_one_alone():
+    history = hours_of("a", "2024-03-31 00:00", "UTC")
+    future = hours_of("b", "2024-03-31 04:00", "UTC").drop(columns="y")
+    with pytest.raises(DataError, match=r"^The future frame has series 'b', which the history has"):
+        read_frame(history, future=future)
+
+
+@pytest.mark.parametrize(("has_offset", "tz"), [("history", None), ("future", "Europe/Berlin")])
+def test_a_future_without_offsets_is_on_the_clock_of_its_history(has_offset, tz):
+    zone = "Europe/Berlin"
+    history = hours_of("a", "2024-03-30 22:00", zone)
+    future = hours_of("a", "2024-03-31 02:00", zone).drop(columns="y")
+    bare = future if has_offset == "history" else history
+    bare["ds"] = bare["ds"].dt.tz_localize(None)
+    panel = read_frame(history, future=future, tz=tz)
+    assert (panel.freq, panel.tz) == ("h", zone)
+    assert panel.future_covariates[0].tolist() == [[-2, -1, 0, 1, 2, 3, 4, 5]]
+
+
+def test_offsets_in_the_future_alone_need_a_zone():
+    history = hours_of("a", "2024-03-30 22:00", None)
+    history["ds"] = history["ds"].dt.tz_localize(None)
+    future = hours_of("a", "2024-03-31 02:00", "Europe/Berlin").drop(columns="y")
+    with pytest.raises(DataError, match=r"differ in having an offset from UTC\. .* pass tz=\.$"):
+        read_frame(history, future=future)
+    same = future.assign(ds=future["ds"].dt.tz_convert("UTC"))
+    assert len(read_frame(history, future=same).future_covariates[0][0]) == 8
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wide_frame_has_one_series_a_column(kind):
     panel = Panel.from_wide(wide_frame(kind))
@@ -401,6 +439,13 @@ def test_a_column_without_values_is_an_empty_series_beside_covariates_too():
     assert Panel.from_wide(frame, future=future).lengths.tolist() == [4, 3, 0]
 
 
+def test_a_column_without_values_is_an_empty_series_wherever_it_stands():
+    for names in (["ds", "c", "a"], ["ds", "a", "c"], ["ds", "a", "c", "b"]):
+        panel = Panel.from_wide(wide_frame().assign(c=np.nan)[names])
+        assert len(panel["c"]) == 0
+        assert len(panel["a"]) == 3
+
+
 def test_what_is_wrong_with_covariates_of_a_wide_frame_is_said():
     frame = wide_frame().assign(holiday=0)
     future = frame[["ds", "holiday"]]
@@ -410,6 +455,10 @@ def test_what_is_wrong_with_covariates_of_a_wide_frame_is_said():
         Panel.from_wide(frame, past_covariates=["holiday"], future_covariates=["holiday"])
     with pytest.raises(DataError, match=r"'b' has 2024-01-01 in its history and again in row 0"):
         Panel.from_wide(frame, future=future)
+    late = frame.assign(b=[np.nan, np.nan, 3, 4], a=[np.nan, 5, 6, np.nan])
+    beyond = future[1:2]
+    with pytest.raises(DataError, match=r"'a' has 2024-01-02 in its history and again in row 0 of"):
+        Panel.from_wide(late, future=beyond)
     with pytest.raises(DataError, match=r"^Columns missing: \['ds'\]"):
         Panel.from_wide(frame, future=future[["holiday"]])
     with pytest.raises(DataError, match=r"^future= needs times"):

@@ -158,6 +158,15 @@ def test_a_format_of_ones_own_is_taken():
         read_csv(b"ds,y\n01/02/2024,1\n01/03/2024,2\n", time_format="%Y")
 
 
+def test_a_format_of_ones_own_holds_for_the_file_of_the_future_too(tmp_path):
+    frame = pd.DataFrame({"ds": ["01|02|24", "02|02|24", "03|02|24"], "x": [1.0, 2.0, 3.0]})
+    frame[:2].assign(y=1.0).to_parquet(tmp_path / "history.parquet")
+    frame[2:].to_parquet(tmp_path / "future.parquet")
+    options = {"future": tmp_path / "future.parquet", "time_format": "%d|%m|%y", "target_col": "y"}
+    panel = read_parquet(tmp_path / "history.parquet", **options)
+    assert panel.future_covariates[0].tolist() == [[1.0, 2.0, 3.0]]
+
+
 def test_offsets_that_change_over_the_year_need_a_zone():
     content = (
         b"ds,y\n2024-03-30T00:00:00+01:00,1\n2024-03-31T00:00:00+01:00,2\n"
