@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from service.schemas import SeriesInput
 from tcn.series.source import listed
 
-KINDS = ("past", "future", "static")
+KINDS = ("past", "static")  # those known ahead act in any model, by regression
 
 
 def warnings_of(model: str, predictor: object, series: Sequence[SeriesInput]) -> dict[str, object]:
@@ -25,7 +25,8 @@ def warnings_of(model: str, predictor: object, series: Sequence[SeriesInput]) ->
         return {}
     sentence = (
         f"The model {model!r} was trained without {listed(unread)} and does not read"
-        f" {'it' if len(unread) == 1 else 'them'}: its forecasts are those of the values alone."
+        f" {'it' if len(unread) == 1 else 'them'}: no forecast depends on"
+        f" {'it' if len(unread) == 1 else 'them'}."
         " POST /v1/train makes a model that reads the covariates of its series."
     )
     return {"warnings": [sentence]}

@@ -27,6 +27,7 @@ from tcn.models.threads import even_batch_size, side_by_side
 from tcn.notices import notify
 from tcn.series.batches import Index, batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions, Encoded
+from tcn.series.effects import Effects, known_effects
 from tcn.series.features import features_and_scaling
 from tcn.series.forecast import Forecast
 from tcn.series.panel import Panel, require_panel
@@ -87,11 +88,12 @@ class Forecaster:
 
         The cycle is `season_length`, or else the config's, or the panel's, or that of the
         frequency, or one found in the values; a week where one of the last three is a day and the
-        weeks of a series are more alike than its days. Missing values at the start are ignored. So
-        are covariates that the network was not trained with, of which a `TcnWarning` tells. Each
-        answer is the same whatever other series are in the panel, to rounding. Raises DataError for
-        a series without a single value in the context, ConfigError for a horizon or level that is
-        not allowed.
+        weeks of a series are more alike than its days. Missing values at the start are ignored.
+        Covariates known ahead that the network was not trained with act as far as a regression is
+        sure of it (see `effects`); past and static ones are ignored, of which a `TcnWarning` tells.
+        Each answer is the same whatever other series are in the panel, to rounding. Raises
+        DataError for a series without a single value in the context, ConfigError for a horizon or
+        level that is not allowed.
 
         precision: "bfloat16" multiplies in half precision, which is faster for many series on
         processors that have it, and coarser: forecasts move by about a hundredth of the series'
@@ -106,8 +108,41 @@ class Forecaster:
             number_format(precision),
         )
         self.conditions.check(panel, asked.horizon)
-        if unread := self.conditions.unread(panel):
+        if unread := self.unread(panel):
             notify(_unread_sentence(self.name, unread))
+        effects = self.effects(panel, asked.horizon, season_length=season_length)
+        if effects is None:
+            return self._predict(panel, asked, season_length, progress)
+        bare = effects.taken_from(panel)
+        forecast = self._predict(bare, asked, season_length, progress)
+        return effects.added_to(forecast, _floor(panel.last(self.config.context_length)))
+
+    def effects(
+        self, panel: Panel, horizon: int | None = None, *, season_length: int | None = None
+    ) -> Effects | None:
+        """What covariates known ahead that the network does not read add, as `predict` takes it.
+
+        Found by regression; see `tcn.series.effects`. None where the panel has no such covariate.
+        """
+        names = self.conditions.unread(panel, "future")
+        if not names:
+            return None
+        horizon = _checked_horizon(self.config.horizon if horizon is None else horizon)
+        self.conditions.check(panel, horizon)
+        ages = _ages(panel, self.config.context_length)
+        return known_effects(panel, names, self._seasons(panel, ages, season_length), horizon)
+
+    def unread(self, panel: Panel) -> tuple[str, ...]:
+        """Names of the panel's covariates that have no influence on a forecast."""
+        return self.conditions.unread(panel, "past", "static")
+
+    def _predict(
+        self,
+        panel: Panel,
+        asked: "Asked",
+        season_length: int | None,
+        progress: Progress | None,
+    ) -> Forecast:
         if self.conditions.has_any:
             panel = panel.last(self.config.context_length)
         mean = np.empty((len(panel), asked.horizon))
@@ -311,6 +346,12 @@ def _units(history: History, scaling: LocScale) -> tuple[Array, Array, Array]:
 
 def _lower_bound(values: Array) -> Array:
     lowest = np.fmin.reduce(values, axis=1)
+    return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
+
+
+def _floor(panel: Panel) -> Array:
+    """(S, 1) zero for series that never were negative, else minus infinity."""
+    lowest = np.fmin.reduceat(panel.values, panel.offsets[:-1])
     return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
 
 

@@ -54,7 +54,7 @@ def read_pieces(path: Path, columns: Columns) -> tuple[int, Iterator[Panel]]:
 
 def tell_unread(panel: Panel, forecaster: Forecaster, *, quiet: bool) -> None:
     """Say on stderr which covariates of the data the model does not read."""
-    unread = forecaster.conditions.unread(panel)
+    unread = forecaster.unread(panel)
     if unread:
         say(
             f"Not used by {forecaster.name!r}: {', '.join(unread)}. A model reads the covariates "

@@ -7,7 +7,7 @@ every column.
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from tcn.series.ragged import count_finite, in_parts
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+Kind = Literal["past", "future", "static"]
 
 MAX_CATEGORIES = 64
 
@@ -83,11 +85,11 @@ class Conditions:
         return bool(self.past or self.future or self.static)
 
     def check(self, panel: Panel, horizon: int) -> None:
-        """Raise DataError unless the panel has what this encoding reads, `horizon` steps ahead."""
+        """Raise DataError unless the panel has what is read, all known ahead `horizon` steps."""
         for kind in ("past", "future", "static"):
             _check_names(kind, getattr(self, kind), getattr(panel, f"{kind}_covariates"))
         covariates = panel.future_covariates
-        if not self.future or covariates is None:
+        if covariates is None:
             return
         short = np.flatnonzero(covariates.lengths < panel.lengths + horizon)
         if short.size:
@@ -99,10 +101,10 @@ class Conditions:
                 f"horizon of {ahead} or less."
             )
 
-    def unread(self, panel: Panel) -> tuple[str, ...]:
-        """Names of the panel's covariates that this encoding does not read."""
+    def unread(self, panel: Panel, *kinds: Kind) -> tuple[str, ...]:
+        """Names of the panel's covariates of these kinds that this encoding does not read."""
         names: list[str] = []
-        for kind in ("past", "future", "static"):
+        for kind in kinds:
             covariates = getattr(panel, f"{kind}_covariates")
             if covariates is not None:
                 known = {column.name for column in getattr(self, kind)}

@@ -134,7 +134,7 @@ def test_a_request_id_is_returned(client):
 
 
 def test_covariates_that_the_model_does_not_read_are_named(client):
-    item = {"y": [1, 2], "future_covariates": {"price": [1, 2, 3]}, "static_covariates": {"b": 1}}
+    item = {"y": [1, 2], "past_covariates": {"price": [1, 2]}, "static_covariates": {"b": 1}}
     plain = forecast(client, {"series": [{"y": [1, 2]}], "horizon": 1})
     answer = forecast(client, {"series": [item], "horizon": 1})
     (warning,) = answer.pop("warnings")
@@ -144,9 +144,9 @@ def test_covariates_that_the_model_does_not_read_are_named(client):
 
 
 def test_covariates_that_the_model_reads_are_not_named():
-    column, price = Column("price"), {"price": np.zeros(3)}
-    series = [SeriesInput("a", np.zeros(2), Start(), None, future_covariates=price)]
-    predictor = SimpleNamespace(conditions=Conditions(future=(column,)))
-    assert warnings_of("mine", predictor, series) == {}
+    column, price = Column("price"), {"price": np.zeros(2)}
+    series = [SeriesInput("a", np.zeros(2), Start(), None, past_covariates=price)]
     predictor = SimpleNamespace(conditions=Conditions(past=(column,)))
+    assert warnings_of("mine", predictor, series) == {}
+    predictor = SimpleNamespace(conditions=Conditions(static=(column,)))
     assert "does not read it" in str(warnings_of("mine", predictor, series))
