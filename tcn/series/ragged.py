@@ -42,6 +42,13 @@ def in_parts(values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     return (values[first : first + AT_ONCE] for first in range(0, len(values), AT_ONCE))
 
 
-def count_finite(values: NDArray[np.float64]) -> int:
-    """How many numbers are neither missing nor infinite."""
-    return sum(int(np.count_nonzero(np.isfinite(part))) for part in in_parts(values))
+def count_known(values: NDArray[np.float64], offsets: Index) -> Index:
+    """Numbers of each piece that are not missing, (S,)."""
+    counts = np.diff(offsets)
+    for number, part in enumerate(in_parts(values)):
+        missing = np.flatnonzero(np.isnan(part)) + number * AT_ONCE
+        pieces, lacking = np.unique(
+            np.searchsorted(offsets, missing, side="right") - 1, return_counts=True
+        )
+        counts[pieces] -= lacking
+    return counts

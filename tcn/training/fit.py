@@ -20,7 +20,7 @@ from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.panel import Panel, require_panel
-from tcn.series.ragged import count_finite
+from tcn.series.ragged import count_known
 from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
@@ -314,7 +314,7 @@ def _manifest(
     return {
         "start": None if begin is None else begin.name,
         "n_series": len(panel),
-        "n_values": count_finite(panel.values),
+        "n_values": int(count_known(panel.values, panel.offsets).sum()),
         "freq": panel.freq,
         "train": settings.to_dict(),
         "steps": done.step,
