@@ -45,7 +45,7 @@ function watchJob(job) {
   $("see").hidden = true;
   $("curve").replaceChildren();
   $("curve-readout").replaceChildren();
-  $("job").textContent = "Waiting for a runner…";
+  $("job").textContent = sentenceOf(job);
   $("progress").hidden = false;
   reveal($("progress"));
   const onJob = (event, found) => { if (watched.id === job.id) onEvent(event, found); };
