@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
 from tcn.series import Forecast, Panel, seasons_of
-from tcn.series.ragged import count_known
+from tcn.series.ragged import known_lengths
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -157,13 +157,6 @@ class _Recent:
         return np.where(np.isnan(found), self.last[:, None], found)
 
 
-def _ends_of_known(panel: Panel) -> Index:
-    """Where the last known value of each series ends, (S,); every series has one."""
-    known = np.flatnonzero(~np.isnan(panel.values))
-    last: Index = known[np.searchsorted(known, panel.offsets[1:]) - 1]
-    return last + 1
-
-
 def _width(seasons: Index) -> int:
     return max(_MAX_POINTS, 5 * int(seasons.max(initial=1)))
 
@@ -180,7 +173,7 @@ def _forecast(
     levels = np.asarray(quantile_levels, np.float64)
     mean = np.empty((len(panel), horizon))
     quantiles = np.empty((len(panel), horizon, len(levels)))
-    ends = _ends_of_known(panel)
+    ends = panel.offsets[:-1] + known_lengths(panel.values, panel.offsets)
     for rows in _chunks(panel, seasons, horizon):
         recent = _Recent(panel, rows, ends[rows], seasons[rows])
         steps = np.broadcast_to(np.arange(1.0, horizon + 1.0), (len(recent.last), horizon))
@@ -206,7 +199,7 @@ def _check(panel: Panel, horizon: int, quantile_levels: Sequence[float]) -> None
     for level in quantile_levels:
         if not 0.0 < level < 1.0:
             raise DataError(f"quantile_levels must lie strictly between 0 and 1, got {level!r}.")
-    unknown = np.flatnonzero(count_known(panel.values, panel.offsets) == 0)
+    unknown = np.flatnonzero(known_lengths(panel.values, panel.offsets) == 0)
     if unknown.size:
         raise DataError(
             f"Series {str(panel.ids[unknown[0]])!r} has no known value; nothing can be forecast "

@@ -52,3 +52,22 @@ def count_known(values: NDArray[np.float64], offsets: Index) -> Index:
         )
         counts[pieces] -= lacking
     return counts
+
+
+def known_lengths(values: NDArray[np.float64], offsets: Index) -> Index:
+    """Numbers of each piece up to the last that is not missing, (S,); 0 where all are."""
+    begins, ends = offsets[:-1], offsets[1:]
+    lengths = ends - begins
+    if (lengths > 0).all() and not np.isnan(values[ends - 1]).any():
+        return lengths
+    lengths[:] = 0
+    for number, part in enumerate(in_parts(values)):
+        start = number * AT_ONCE
+        known = np.flatnonzero(~np.isnan(part)) + start
+        if known.size:
+            first = int(np.searchsorted(ends, start, side="right"))
+            stop = int(np.searchsorted(begins, known[-1], side="right"))
+            place = np.searchsorted(known, ends[first:stop])
+            after = np.where(place > 0, known[place - 1] + 1, 0)
+            lengths[first:stop] = np.maximum(lengths[first:stop], after - begins[first:stop])
+    return lengths
