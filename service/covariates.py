@@ -21,17 +21,16 @@ class CovariateReader:
     most: int
     report: Report
 
-    def parse(self, item: Mapping[str, Any], length: int, horizon: int) -> dict[str, Any]:
+    def parse(self, item: Mapping[str, Any], length: int, reach: int) -> dict[str, Any]:
+        """Return the covariates of `length` values; future ones go on for `reach` steps or more."""
         return {
             "past_covariates": self._columns(item, "past_covariates", length, length),
-            "future_covariates": self._columns(
-                item, "future_covariates", length + horizon, length + 10 * horizon
-            ),
+            "future_covariates": self._columns(item, "future_covariates", length + reach, None),
             "static_covariates": self._static(item.get("static_covariates")),
         }
 
     def _columns(
-        self, item: Mapping[str, Any], kind: str, low: int, high: int
+        self, item: Mapping[str, Any], kind: str, low: int, high: int | None
     ) -> dict[str, Covariate]:
         columns = self._mapping(item.get(kind), kind)
         return {
@@ -56,15 +55,15 @@ class CovariateReader:
         return value
 
     def _column(
-        self, values: object, where: tuple[str | int, ...], low: int, high: int
+        self, values: object, where: tuple[str | int, ...], low: int, high: int | None
     ) -> Covariate:
         column: Covariate
         if type(values) is list and str in (kinds := set(map(type, values))):
             column = self._texts(values, kinds, where)
         else:
             column = parse_values(values, where, self.report, may_be_missing=True)
-        if len(column) and not low <= len(column) <= high:
-            need = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        if len(column) and (len(column) < low or (high is not None and len(column) > high)):
+            need = f"at least {low:,}" if high is None else f"{low:,}"
             self.report.add(pointer(*where), f"has {len(column):,} values; {need} are needed.")
         return column
 

@@ -42,7 +42,7 @@ class Judgement:
 def parse_backtest(body: Any, settings: Settings) -> Judgement:
     """Check the body of POST /v1/backtest. Raises `Problem` 422."""
     more = frozenset({"n_windows", "step_size"})
-    wanted = parse_forecast(body, settings, more)
+    wanted = parse_forecast(body, settings, more, is_of_past=True)
     report = Report()
     n_windows = parse_int(body.get("n_windows", 3), "n_windows", 1, MAX_WINDOWS, report)
     step = body.get("step_size")
@@ -58,7 +58,9 @@ def parse_anomalies(body: Any, settings: Settings) -> Judgement:
     """Check the body of POST /v1/anomalies. Raises `Problem` 422."""
     if isinstance(body, dict):
         body = {"horizon": 1, **body}
-    wanted = parse_forecast(body, settings, frozenset({"level", "detection_length"}))
+    wanted = parse_forecast(
+        body, settings, frozenset({"level", "detection_length"}), is_of_past=True
+    )
     report = Report()
     level = parse_level(body.get("level", DEFAULT_LEVEL), "#/level", report)
     longest = max(len(series.y) for series in wanted.series)

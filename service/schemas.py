@@ -91,10 +91,15 @@ class ForecastRequest:
 
 
 def parse_forecast(
-    body: object, settings: Settings, more: frozenset[str] = frozenset()
+    body: object,
+    settings: Settings,
+    more: frozenset[str] = frozenset(),
+    *,
+    is_of_past: bool = False,
 ) -> ForecastRequest:
     """Check the body of POST /v1/forecast, or of a route that takes `more` fields.
 
+    Where what is forecast `is_of_past`, future covariates need not go on beyond the values.
     Raises `Problem` 422 that names the places.
     """
     if not isinstance(body, dict):
@@ -110,7 +115,8 @@ def parse_forecast(
             body["season_length"], "season_length", 1, MAX_SEASON_LENGTH, report
         )
     report.raise_if_any()
-    series = parse_series_list(body, horizon, settings, report)
+    _check_sizes(body.get("series"), horizon, settings)
+    series = parse_series_list(body, 0 if is_of_past else horizon, settings, report)
     report.raise_if_any()
     return ForecastRequest(model, series, horizon, levels, season_length)
 
@@ -209,9 +215,12 @@ def _hint_of(level: object) -> str:
 
 
 def parse_series_list(
-    body: Mapping[str, Any], horizon: int, settings: Settings, report: Report
+    body: Mapping[str, Any], reach: int, settings: Settings, report: Report
 ) -> list[SeriesInput]:
-    """Return the series of a request in any of the three forms: numbers, lists, objects."""
+    """Return the series of a request in any of the three forms: numbers, lists, objects.
+
+    Future covariates must be known for `reach` steps beyond the values.
+    """
     given = body.get("series")
     if not isinstance(given, list) or not given:
         got = "nothing" if given is None else kind_of(given)
@@ -225,17 +234,16 @@ def parse_series_list(
         return []
     shared = _Shared.parse(body, report)
     if type(given[0]) not in (list, dict):
-        _check_sizes(1, horizon, settings)
         y = parse_values(given, ("series",), report)
         _check_points(len(y), settings)
         return [shared.series("0", y)]
-    _check_sizes(len(given), horizon, settings)
+    _check_count(len(given), settings)
     if body.get("start") is not None:
         report.add("#/start", "belongs into each series when there are many.")
     series = []
     points = 0
     for index, item in enumerate(given):
-        parsed = _parse_item(item, index, horizon, shared, settings, report)
+        parsed = _parse_item(item, index, reach, shared, settings, report)
         points += len(parsed.y)
         _check_points(points, settings)
         series.append(parsed)
@@ -255,11 +263,18 @@ def _hint_to_list(given: object) -> str:
     return " Send [{'id': name, 'y': values}, ...]." if is_by_name else ""
 
 
-def _check_sizes(n_series: int, horizon: int, settings: Settings) -> None:
+def _check_count(n_series: int, settings: Settings) -> None:
     if n_series > settings.max_series:
         raise Problem(
             422, f"A request may hold {settings.max_series:,} series, got {n_series:,}. Split it."
         )
+
+
+def _check_sizes(given: object, horizon: int, settings: Settings) -> None:
+    """Refuse what would give too many values, before the series are looked at one by one."""
+    is_many = isinstance(given, list) and given and type(given[0]) in (list, dict)
+    n_series = len(given) if is_many else 1  # type: ignore[arg-type]
+    _check_count(n_series, settings)
     if n_series * horizon > settings.max_forecast_values:
         raise Problem(
             422,
@@ -304,7 +319,7 @@ class _Shared:
 
 
 def _parse_item(
-    item: object, index: int, horizon: int, shared: _Shared, settings: Settings, report: Report
+    item: object, index: int, reach: int, shared: _Shared, settings: Settings, report: Report
 ) -> SeriesInput:
     """Return one series of many; a wrong one is noted and returned empty."""
     where: tuple[str | int, ...] = ("series", index)
@@ -325,7 +340,7 @@ def _parse_item(
         y,
         parse_start(item.get("start"), freq, tz, (*where, "start"), report),
         freq,
-        **(covariates.parse(item, len(y), horizon) if has_covariates else {}),
+        **(covariates.parse(item, len(y), reach) if has_covariates else {}),
     )
 
 

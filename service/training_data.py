@@ -184,7 +184,7 @@ def panel_of_series(body: Mapping[str, Any], settings: Settings) -> Panel:
     """Return the panel of a JSON body. Raises `Problem` 422 that names the places."""
     report = Report()
     fields = {key: body[key] for key in ("series", "freq", "tz") if key in body}
-    series = parse_series_list(fields, 1, settings, report)
+    series = parse_series_list(fields, 0, settings, report)
     report.raise_if_any()
     return one_panel(series)
 

@@ -25,8 +25,6 @@ def warnings_of(model: str, predictor: object, series: Sequence[SeriesInput]) ->
         return {}
     sentence = (
         f"The model {model!r} was trained without {listed(unread)} and does not read"
-        f" {'it' if len(unread) == 1 else 'them'}: no forecast depends on"
-        f" {'it' if len(unread) == 1 else 'them'}."
-        " POST /v1/train makes a model that reads the covariates of its series."
+        f" {'it' if len(unread) == 1 else 'them'}. One that is trained on such series does."
     )
     return {"warnings": [sentence]}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tcn.checkpoint import load, save
     from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
     from tcn.errors import CheckpointError, ConfigError, DataError, TcnError, TcnWarning
-    from tcn.evaluation import backtest, find_anomalies
+    from tcn.evaluation import backtest, find_anomalies, sample_paths
     from tcn.forecaster import Forecaster
     from tcn.series import Forecast, Panel, read_csv, read_parquet
     from tcn.stream import ForecastStream
@@ -47,6 +47,7 @@ _HOMES = {
     "load": "tcn.checkpoint",
     "read_csv": "tcn.series",
     "read_parquet": "tcn.series",
+    "sample_paths": "tcn.evaluation",
     "save": "tcn.checkpoint",
 }
 
@@ -82,6 +83,7 @@ __all__ = [
     "load",
     "read_csv",
     "read_parquet",
+    "sample_paths",
     "save",
 ]
 

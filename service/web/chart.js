@@ -1,5 +1,7 @@
 // Charts with uPlot. A chart takes columns by name; null is a gap.
 
+import { $, element } from "./dom.js";
+
 const size = (place) => ({ width: Math.max(place.clientWidth, 200), height: Math.max(Math.min(place.clientWidth * 0.5, 460), 280) });
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const shade = (alpha) => `rgba(${color("--band")}, ${alpha})`;
@@ -17,9 +19,20 @@ export function places(ds) {
   return ds.map((stamp) => (typeof stamp === "number" ? stamp : Date.parse(/T/.test(stamp) ? (/(Z|[+-]\d\d:\d\d)$/.test(stamp) ? stamp : `${stamp}Z`) : `${stamp}T00:00Z`) / 1000));
 }
 
+// Rows of uPlot: step of the axis in seconds, text, text where a year, day or minute begins.
+const second = (text) => [text, null, null, null, null, null, 1];
+const DATES = [
+  [3600 * 24 * 365, "{YYYY}", ...second(null)],
+  [3600 * 24 * 28, "{MMM}", ...second("\n{YYYY}")],
+  [3600 * 24, "{D} {MMM}", ...second("\n{YYYY}")],
+  [3600, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+];
+
 function axes(isTime) {
   const shared = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 }, font: "12px system-ui" };
-  return [{ ...shared, ...(isTime ? {} : { values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? value : "")) }) },
+  return [{ ...shared, ...(isTime ? { values: DATES, space: 62 } : { values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? value : "")) }) },
     { ...shared, size: 64, values: (_, splits) => splits.map((value) => value.toLocaleString("en", { maximumSignificantDigits: 6 })) }];
 }
 
@@ -53,35 +66,59 @@ export function draw(place, ds, lines, fans) {
       points: isDots ? { show: true, size: 9, fill: color(line.stroke), stroke: color(line.stroke) } : { show: ds.length < 60, size: 4 } });
     data.push(line.values);
   }
-  const read = (chart) => readout(ds, lines, fans, chart.cursor.idx);
+  const items = [...lines.map((line) => ({ kind: line.points ? "dot" : "line", paint: color(line.stroke), name: line.name, at: (step) => one(line.values[step]) })),
+    ...fans.map((fan) => ({ kind: "", paint: shade(fan.alpha + 0.15), name: `${fan.name} interval`, at: (step) => range(fan.lo[step], fan.hi[step]) }))];
+  const read = (chart) => readout($("readout"), items, (step) => String(ds[step]), chart.cursor.idx);
   put(place, { series, bands, axes: axes(isTime), scales: { x: { time: isTime } }, tzDate: (x) => uPlot.tzDate(new Date(x * 1e3), "Etc/UTC"),
     cursor: { y: false }, legend: { show: false }, hooks: { setCursor: [read], ready: [read] } }, data);
 }
 
-// Below the chart: what each mark means, and its value where the pointer is.
-function readout(ds, lines, fans, place) {
-  const isAt = place !== null && place !== undefined;
-  const entry = (kind, paint, name, value) => {
-    const swatch = document.createElement("span");
-    swatch.className = `swatch ${kind}`;
-    swatch.style.setProperty("background", paint);
-    const made = document.createElement("span");
-    made.append(swatch, value ? `${name} ${value}` : name);
-    return made;
-  };
-  const has = (values) => isAt && values[place] !== null && values[place] !== undefined;
-  const entries = lines.map((line) => entry(line.points ? "dot" : "line", color(line.stroke), line.name, has(line.values) ? format(line.values[place]) : ""));
-  for (const fan of fans) entries.push(entry("", shade(fan.alpha + 0.15), `${fan.name} interval`, has(fan.lo) ? `${format(fan.lo[place])} to ${format(fan.hi[place])}` : ""));
-  if (isAt) entries.unshift(String(ds[place]));
-  document.getElementById("readout").replaceChildren(...entries);
+const isThere = (value) => value !== null && value !== undefined;
+const one = (value) => (isThere(value) ? format(value) : "");
+const range = (lo, hi) => (isThere(lo) ? `${format(lo)} to ${format(hi)}` : "");
+
+// Below a chart: what each mark means, and its value where the pointer is.
+function readout(place, items, title, step) {
+  const entries = items.map((item) => {
+    const swatch = element("span", { class: `swatch ${item.kind}` });
+    swatch.style.setProperty("background", item.paint);
+    const value = isThere(step) ? item.at(step) : "";
+    return element("span", {}, swatch, value ? `${item.name} ${value}` : item.name);
+  });
+  if (isThere(step)) entries.unshift(title(step));
+  place.replaceChildren(...entries);
 }
 
+// Rows of [step, loss, score]. Where training begins anew on all points there is no score any more.
 export function drawCurve(place, curve) {
-  const data = [curve.map((row) => row[0]), curve.map((row) => row[1]), curve.map((row) => row[2])];
-  const options = { height: 190, width: Math.max(place.clientWidth, 200), scales: { x: { time: false } }, axes: axes(false),
-    series: [{ label: "Step" }, { label: "Training loss", stroke: color("--second"), width: 2, value: (_, y) => format(y) },
-      { label: "Validation", stroke: color("--accent"), width: 2, value: (_, y) => format(y) }] };
-  put(place, options, data);
+  const steps = curve.map((row) => row[0]);
+  const isAnew = curve.map((row) => !isThere(row[2]));
+  const columns = [
+    { name: "Training loss", stroke: "--second", values: curve.map((row, at) => (isAnew[at] ? null : row[1])) },
+    { name: "Loss of points held back", stroke: "--accent", values: curve.map((row) => row[2]) },
+    { name: "Training loss, anew on all points", stroke: "--soft", values: curve.map((row, at) => (isAnew[at] ? row[1] : null)) },
+  ].filter((column) => column.values.some(isThere));
+  const items = columns.map((column) => ({ kind: "line", paint: color(column.stroke), name: column.name, at: (step) => one(column.values[step]) }));
+  const read = (chart) => readout($("curve-readout"), items, (step) => `Step ${steps[step]}`, chart.cursor.idx);
+  put(place, { height: 190, width: Math.max(place.clientWidth, 200), scales: { x: { time: false } }, axes: axes(false), legend: { show: false }, cursor: { y: false },
+    series: [{}, ...columns.map((column) => ({ label: column.name, stroke: color(column.stroke), width: 2, points: { show: curve.length < 60, size: 4 } }))],
+    hooks: { setCursor: [read], ready: [read], draw: [(chart) => border(chart, steps[isAnew.indexOf(true) - 1])] } },
+  [steps, ...columns.map((column) => column.values)]);
+}
+
+// A line where training begins anew.
+function border(chart, step) {
+  if (step === undefined) return;
+  const { ctx, bbox } = chart;
+  const x = Math.round(chart.valToPos(step, "x", true)) + 0.5;
+  ctx.save();
+  ctx.strokeStyle = color("--soft");
+  ctx.setLineDash([6, 5]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
 }
 
 const watcher = new ResizeObserver((entries) => {

@@ -42,6 +42,8 @@ async function send(method, path, inputs, text, output) {
   output.textContent = "Waiting for the answer…";
   try {
     const options = { method: method.toUpperCase(), headers: {} };
+    const key = sessionStorage.getItem("key"); // given on the page, in this tab
+    if (key) options.headers.Authorization = `Bearer ${key}`;
     if (text) { options.body = text.value; options.headers["Content-Type"] = "application/json"; }
     const response = await fetch(address.replace(/^\//, ""), options);
     const body = await response.text();
@@ -66,11 +68,18 @@ function tryForm(method, path, operation) {
   return element("div", {}, ...inputs.values(), ...(text ? [text] : []), button, output);
 }
 
+// The example as a line for a shell.
+function curlOf(method, path, example) {
+  const address = new URL(path.replace(/^\//, ""), document.baseURI);
+  return `curl -s${method === "post" ? "" : ` -X ${method.toUpperCase()}`} ${address} -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(example).replaceAll("'", "'\\''")}'`;
+}
+
 function route(method, path, operation) {
   const content = operation.requestBody && operation.requestBody.content["application/json"];
   const body = element("div", { class: "body" });
   if (operation.description) body.append(element("p", {}, operation.description));
   if (content) body.append(fieldTable(content.schema));
+  if (content && content.example && !path.includes("{")) body.append(element("pre", {}, curlOf(method, path, content.example)));
   const answers = Object.entries(operation.responses).map(([code, answer]) => `${code} ${answer.description}`);
   body.append(element("p", {}, `Answers: ${answers.join(", ")}`));
   if (method === "get" || content) body.append(tryForm(method, path, operation));

@@ -233,6 +233,36 @@ def backtest(
 
 @app.command()
 @with_columns
+def total(
+    *,
+    columns: Columns,
+    data: options.Data,
+    horizon: options.Horizon,
+    model: options.Model = "zero",
+    quantiles: options.Quantiles = "0.1,0.5,0.9",
+    out: Annotated[
+        Path | None, Option("--out", help="File to write, .csv or .parquet; stdout without it.")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Forecast the sum over the horizon of every series of a file."""
+    from tcn.cli.total import run
+
+    run(
+        data,
+        columns,
+        horizon=horizon,
+        model=model,
+        levels=options.quantile_levels(quantiles),
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+@with_columns
 def anomalies(
     *,
     columns: Columns,

@@ -241,7 +241,7 @@ def _tell(classifier: ImageClassifier, out: Path, *, as_json: bool, quiet: bool)
         for entry in classifier.manifest["history"]:
             parts = [f"step {entry['step']:,}", f"loss {entry['loss']:.4f}"]
             names = ("accuracy", "score", "validation_accuracy")
-            parts += [f"{name} {entry[name]:.4f}" for name in names if name in entry]
+            parts += [f"{name} {entry[name]:.4f}" for name in names if entry.get(name) is not None]
             sys.stdout.write(", ".join(parts).replace("score", "validation") + "\n")
     command = shlex.join(["tcn", "images", "predict", "PICTURE", "--model", str(out)])
     say(f"Model: {out}. To use it: {command}", quiet=quiet)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import ConfigError, DataError
-from tcn.evaluation.baselines import DEFAULT_LEVELS, n_observed, named_baseline
+from tcn.evaluation.baselines import DEFAULT_LEVELS, named_baseline
 from tcn.evaluation.measures import Weighted, measure, pooled
 from tcn.evaluation.metrics import seasonal_error
 from tcn.evaluation.result import BacktestResult, Window
@@ -20,6 +20,7 @@ from tcn.notices import collected, notify
 from tcn.series import Forecast, Panel, seasons_of
 from tcn.series.batches import windows_ending_at
 from tcn.series.panel import require_panel
+from tcn.series.ragged import count_known
 
 Index = NDArray[np.int64]
 Predict = Callable[..., Forecast]
@@ -117,7 +118,8 @@ def _run_window(
     rows = np.flatnonzero(ends >= MIN_HISTORY)
     actual = windows_ending_at(panel, rows, ends[rows] + horizon, horizon)
     history = _history(panel, rows, ends[rows], horizon)
-    usable = (n_observed(history) >= MIN_HISTORY) & ~np.isnan(actual).all(axis=1)
+    n_known = count_known(history.values, history.offsets)
+    usable = (n_known >= MIN_HISTORY) & ~np.isnan(actual).all(axis=1)
     rows, actual, history = rows[usable], actual[usable], history.take(usable)
     if not len(rows):
         return None

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
 from tcn.series import Forecast, Panel, seasons_of
+from tcn.series.ragged import known_lengths
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -102,12 +103,6 @@ def seasons_for(panel: Panel, season_length: int | ArrayLike | None = None) -> I
     return seasons
 
 
-def n_observed(panel: Panel) -> Index:
-    """Known values of each series, (S,)."""
-    known = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
-    return np.asarray(np.diff(known[panel.offsets]), np.int64)
-
-
 @dataclass(frozen=True)
 class _Outlook:
     """What a method expects: `mean` (n, H), and how far ahead that is in units of its errors.
@@ -124,21 +119,23 @@ class _Outlook:
 
 
 class _Recent:
-    """The newest W points of n series, right-aligned, NaN where missing or before the start."""
+    """The newest W points of n series up to the last known one, NaN where missing or not there.
 
-    def __init__(self, panel: Panel, rows: slice, seasons: Index) -> None:
-        begins, ends = panel.offsets[:-1][rows], panel.offsets[1:][rows]
-        self.seasons = seasons[rows]
+    age: (n,) missing points after the last known one.
+    """
+
+    def __init__(self, panel: Panel, rows: slice, ends: Index, seasons: Index) -> None:
+        begins = panel.offsets[:-1][rows]
+        self.age = panel.offsets[1:][rows] - ends
+        self.seasons = seasons
         width = int(min((ends - begins).max(), _width(self.seasons)))
         at = ends[:, None] + np.arange(-width, 0)
         self.values = np.where(at >= begins[:, None], panel.values[np.maximum(at, 0)], np.nan)
-        seen = ~np.isnan(self.values)
-        self.age = np.argmax(seen[:, ::-1], axis=1)
-        newest, oldest = width - 1 - self.age, np.argmax(seen, axis=1)
-        rows_of = np.arange(len(at))
-        self.last = self.values[rows_of, newest]
-        self.span = newest - oldest
-        self.slope = (self.last - self.values[rows_of, oldest]) / np.maximum(self.span, 1)
+        self.last = self.values[:, -1]
+        oldest = np.argmax(~np.isnan(self.values), axis=1)
+        self.span = width - 1 - oldest
+        first = self.values[np.arange(len(at)), oldest]
+        self.slope = (self.last - first) / np.maximum(self.span, 1)
 
     def changes(self, lags: Index) -> Array:
         """Values minus those `lags` (n,) steps earlier, (n, W)."""
@@ -149,7 +146,8 @@ class _Recent:
     def same_phase(self, steps: Array) -> Array:
         """The newest known value at the phase of each step, (n, H); else the last value."""
         season = self.seasons[:, None]
-        at = self.values.shape[1] - 1 + steps - season * np.ceil(steps / season)
+        ahead = steps + self.age[:, None]
+        at = self.values.shape[1] - 1 + ahead - season * np.ceil(ahead / season)
         at = at.astype(np.int64)
         found = np.full(at.shape, np.nan)
         while (is_open := np.isnan(found) & (at >= 0)).any():
@@ -175,8 +173,9 @@ def _forecast(
     levels = np.asarray(quantile_levels, np.float64)
     mean = np.empty((len(panel), horizon))
     quantiles = np.empty((len(panel), horizon, len(levels)))
+    ends = panel.offsets[:-1] + known_lengths(panel.values, panel.offsets)
     for rows in _chunks(panel, seasons, horizon):
-        recent = _Recent(panel, rows, seasons)
+        recent = _Recent(panel, rows, ends[rows], seasons[rows])
         steps = np.broadcast_to(np.arange(1.0, horizon + 1.0), (len(recent.last), horizon))
         outlook = method(recent, steps)
         half_widths = _half_widths(recent, outlook, np.abs(2.0 * levels - 1.0))
@@ -200,7 +199,7 @@ def _check(panel: Panel, horizon: int, quantile_levels: Sequence[float]) -> None
     for level in quantile_levels:
         if not 0.0 < level < 1.0:
             raise DataError(f"quantile_levels must lie strictly between 0 and 1, got {level!r}.")
-    unknown = np.flatnonzero(n_observed(panel) == 0)
+    unknown = np.flatnonzero(known_lengths(panel.values, panel.offsets) == 0)
     if unknown.size:
         raise DataError(
             f"Series {str(panel.ids[unknown[0]])!r} has no known value; nothing can be forecast "

@@ -109,7 +109,8 @@ def sql(
 
 def coverage(*, actual: Array, lower: Array, upper: Array) -> float:
     """Share of observed points inside [lower, upper], (N, H) each."""
-    return _mean(((lower <= actual) & (actual <= upper)).astype(np.float64), actual)
+    inside = np.where(np.isnan(lower + upper), np.nan, (lower <= actual) & (actual <= upper))
+    return _mean(inside, actual)
 
 
 def msis(*, actual: Array, lower: Array, upper: Array, level: float, scale: Array) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tcn.errors import DataError
 from tcn.series.covariates import Covariates
 from tcn.series.panel import Panel
-from tcn.series.ragged import count_finite, in_parts
+from tcn.series.ragged import in_parts
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -155,7 +155,7 @@ def _fit(covariates: Covariates | None) -> tuple[Column, ...]:
 
 def _moments(values: Array) -> tuple[float, float]:
     """Mean and standard deviation of the numbers that are known; 0 and 1 where none is."""
-    number = count_finite(values)
+    number = sum(int(np.isfinite(part).sum()) for part in in_parts(values))
     if number == 0:
         return 0.0, 1.0
     mean = sum(float(part[np.isfinite(part)].sum()) for part in in_parts(values)) / number

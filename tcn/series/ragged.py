@@ -42,6 +42,32 @@ def in_parts(values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     return (values[first : first + AT_ONCE] for first in range(0, len(values), AT_ONCE))
 
 
-def count_finite(values: NDArray[np.float64]) -> int:
-    """How many numbers are neither missing nor infinite."""
-    return sum(int(np.count_nonzero(np.isfinite(part))) for part in in_parts(values))
+def count_known(values: NDArray[np.float64], offsets: Index) -> Index:
+    """Numbers of each piece that are not missing, (S,)."""
+    counts = np.diff(offsets)
+    for number, part in enumerate(in_parts(values)):
+        missing = np.flatnonzero(np.isnan(part)) + number * AT_ONCE
+        pieces, lacking = np.unique(
+            np.searchsorted(offsets, missing, side="right") - 1, return_counts=True
+        )
+        counts[pieces] -= lacking
+    return counts
+
+
+def known_lengths(values: NDArray[np.float64], offsets: Index) -> Index:
+    """Numbers of each piece up to the last that is not missing, (S,); 0 where all are."""
+    begins, ends = offsets[:-1], offsets[1:]
+    lengths = ends - begins
+    if (lengths > 0).all() and not np.isnan(values[ends - 1]).any():
+        return lengths
+    lengths[:] = 0
+    for number, part in enumerate(in_parts(values)):
+        start = number * AT_ONCE
+        known = np.flatnonzero(~np.isnan(part)) + start
+        if known.size:
+            first = int(np.searchsorted(ends, start, side="right"))
+            stop = int(np.searchsorted(begins, known[-1], side="right"))
+            place = np.searchsorted(known, ends[first:stop])
+            after = np.where(place > 0, known[place - 1] + 1, 0)
+            lengths[first:stop] = np.maximum(lengths[first:stop], after - begins[first:stop])
+    return lengths

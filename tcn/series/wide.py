@@ -12,6 +12,7 @@ from tcn.series.columns import Table
 from tcn.series.future_rows import join_rows
 from tcn.series.grid import Column, Roles, Rows, Spacing, assemble
 from tcn.series.panel import Panel
+from tcn.series.ragged import known_lengths
 from tcn.series.roles import Choice
 from tcn.series.source import Source, listed
 from tcn.series.stamps import ReadTimes
@@ -96,7 +97,7 @@ def read_wide(
         notes=(*notes, times.note) if times and times.note else notes,
     )
     panel = assemble(rows, roles, spacing, source, frame_kind)
-    return panel.until(_lengths_to_the_last_value(panel))
+    return panel.until(known_lengths(panel.values, panel.offsets))
 
 
 def _rows_of_series(
@@ -177,15 +178,6 @@ def _rows_beyond(table: Table, history: Rows, time_col: str, names: Sequence[str
         first_row=table.first_row,
         places=places,
     )
-
-
-def _lengths_to_the_last_value(panel: Panel) -> NDArray[np.int64]:
-    """Points of each series up to its newest value, (S,)."""
-    seen = np.flatnonzero(~np.isnan(panel.values))
-    owner = np.searchsorted(panel.offsets, seen, side="right") - 1
-    lengths = np.zeros(len(panel), np.int64)
-    np.maximum.at(lengths, owner, seen + 1 - panel.offsets[owner])
-    return lengths
 
 
 def _require(table: Table, names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.panel import Panel, require_panel
-from tcn.series.ragged import count_finite
+from tcn.series.ragged import count_known, known_lengths
 from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
@@ -161,7 +161,7 @@ class _Fit:
     def refit(self, before: Progress, share: float, place: Path | None) -> ForecastNetwork:
         """A network trained on all points, as long as was best without those held back."""
         network, first = self.first_network(), self.first_network()
-        batches = self._batches(self.panel.lengths)
+        batches = self._batches(known_lengths(self.panel.values, self.panel.offsets))
         loop = self._loop(network, batches, before.best_step)
         total = before.step + loop.steps
 
@@ -314,7 +314,7 @@ def _manifest(
     return {
         "start": None if begin is None else begin.name,
         "n_series": len(panel),
-        "n_values": count_finite(panel.values),
+        "n_values": int(count_known(panel.values, panel.offsets).sum()),
         "freq": panel.freq,
         "train": settings.to_dict(),
         "steps": done.step,

@@ -8,6 +8,7 @@ A batch depends on its step number alone and the random state is set from (seed,
 that was killed and resumed takes the same steps as one that was not: equal bit for bit on a CPU.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ class LoopSettings:
 class Progress:
     """Where a run stands; goes into its checkpoint as JSON.
 
-    loss_sum, counted: over the steps since the last evaluation. stale: evaluations without gain.
+    loss_sum, counted: over the optimiser steps since the last evaluation. stale: evaluations
+    without gain.
     """
 
     step: int = 0
@@ -136,11 +138,12 @@ def _evaluate(run: "Run", score: Callable[[], float] | None, report: Report) -> 
     """Score the averaged weights, keep them if they are the best, and report."""
     progress = run.progress
     entry: dict[str, Any] = {"step": progress.step, "loss": progress.loss_sum / progress.counted}
-    if score is not None:
-        entry["score"] = _score(run, score)
+    found = None if score is None else _score(run, score)
+    if found is not None:
+        entry["score"] = found if math.isfinite(found) else None
     with interrupts_held():
-        if score is not None and run.may_keep:
-            run.keep_best(entry["score"])
+        if found is not None and run.may_keep:
+            run.keep_best(found)
         progress.history.append(entry)
         progress.loss_sum, progress.counted = 0.0, 0
     report({**entry, "steps": run.settings.steps, "best": progress.best_score})
@@ -167,7 +170,7 @@ class Run:
 
     @property
     def is_evaluation_due(self) -> bool:
-        """Whether the run stands where it is evaluated, and was not yet."""
+        """Whether the run stands where it is evaluated, and has learnt since the last time."""
         step, settings = self.progress.step, self.settings
         is_there = step % settings.evaluate_every == 0 or step == settings.steps
         return is_there and self.progress.counted > 0
@@ -178,7 +181,7 @@ class Run:
         return self.progress.step >= self.settings.fewest_steps
 
     def take_step(self, task: Task[Batch]) -> None:
-        """One optimiser step; one whose gradients are not finite is left out."""
+        """One optimiser step; one whose loss or gradients are not finite is left out."""
         step, settings = self.progress.step, self.settings
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate(step)
@@ -190,17 +193,17 @@ class Run:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
         with interrupts_held():
-            if torch.isfinite(norm):
+            if torch.isfinite(norm) and torch.isfinite(loss):
                 self.optimiser.step()
+                self.progress.counted += 1
+                self.progress.loss_sum += float(loss.detach())
             self.progress.step += 1
-            self.progress.counted += 1
-            self.progress.loss_sum += float(loss.detach())
             self.average.update(self.network, self.progress.step)
 
     def keep_best(self, score: float) -> None:
-        """Remember the averaged weights if they are the best so far."""
-        progress = self.progress
-        if progress.best_score is None or score < progress.best_score:
+        """Remember the averaged weights if they are the best so far; NaN is no score."""
+        progress, best = self.progress, self.progress.best_score
+        if math.isfinite(score) and (best is None or score < best):
             progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
             self.best = {k: v.clone() for k, v in self.average.weights.items()}
         else:

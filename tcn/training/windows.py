@@ -14,6 +14,7 @@ from tcn.series.batches import batches_by_length, windows_ending_at
 from tcn.series.conditions import Conditions
 from tcn.series.features import encoder_features
 from tcn.series.panel import Panel
+from tcn.series.ragged import known_lengths
 from tcn.series.references import step_inputs
 from tcn.series.scaling import read_history
 from tcn.training.origins import (
@@ -51,9 +52,10 @@ def split_by_time(panel: Panel, horizon: int, held_back: int | None) -> Split:
     """Hold back the end of every series that is long enough, and spread origins over it.
 
     held_back: points per series; None is the horizon, or a tenth of the series if that is more.
-    A series with fewer than horizon + 3 points is trained on whole and not validated.
+    A series ends with its last known value. One with fewer than horizon + 3 points is trained on
+    whole and not validated.
     """
-    lengths = panel.lengths
+    lengths = known_lengths(panel.values, panel.offsets)
     wanted = np.maximum(horizon, (LONG_SERIES_SHARE * lengths).astype(np.int64))
     if held_back is not None:
         wanted = np.full(len(lengths), max(held_back, horizon))

@@ -52,6 +52,18 @@ def test_naive_and_drift_by_hand():
 
 
 @pytest.mark.parametrize("name", BASELINES)
+def test_a_long_gap_before_the_forecast_leaves_the_last_known_values(name):
+    random = np.random.default_rng(2)
+    gap = np.full(700, NAN)
+    values = random.normal(size=60).cumsum()
+    panel = Panel.from_arrays([np.r_[values, gap], np.arange(760.0)], season_length=7)
+    forecast = BASELINES[name](panel, 14, LEVELS)
+    later = BASELINES[name](Panel.from_arrays([values], season_length=7), 714, LEVELS)
+    np.testing.assert_allclose(forecast.mean[0], later.mean[0, 700:])
+    assert np.isfinite(forecast.quantiles).all()
+
+
+@pytest.mark.parametrize("name", BASELINES)
 def test_quantiles_ascend_widen_and_centre_on_the_forecast(name):
     random = np.random.default_rng(1)
     panel = Panel.from_arrays(

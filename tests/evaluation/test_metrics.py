@@ -171,6 +171,8 @@ def test_missing_actuals_count_for_nothing_and_missing_forecasts_for_everything(
     assert math.isnan(metrics.mae(actual=actual, mean=np.full_like(mean, np.nan)))
     scale = np.ones(2)
     assert math.isnan(metrics.mase(actual=actual, mean=np.full_like(mean, np.nan), scale=scale))
+    assert math.isnan(metrics.coverage(actual=actual, lower=mean * np.nan, upper=mean))
+    assert math.isnan(metrics.coverage(actual=actual, lower=mean, upper=mean * np.nan))
 
 
 def test_percentage_error_of_zero_and_zero_is_none():

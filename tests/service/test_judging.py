@@ -124,3 +124,10 @@ def test_covariates_that_are_not_read_are_named_in_the_past_too(client):
     for path in ("/v1/backtest", "/v1/anomalies"):
         answer = client.post(path, {"series": series, "horizon": 2}).json()
         assert "'price'" in answer["warnings"][0]
+
+
+def test_the_past_needs_no_covariates_of_the_future(client):
+    series = [{"y": SERIES, "future_covariates": {"price": SERIES}}]
+    for path in ("/v1/backtest", "/v1/anomalies"):
+        assert client.post(path, {"series": series, "horizon": 2}).status_code == 200
+    assert client.post("/v1/forecast", {"series": series, "horizon": 2}).status_code == 422

@@ -19,7 +19,7 @@ def test_everything_the_page_loads_is_served_and_small(server):
     assert "unsafe" not in policy
     assert "http:" not in policy
     names = re.findall(r'(?:src|href)="(web/[^"]+)"', page.text)
-    names += ["web/api.js", "web/chart.js"]
+    names += [f"web/{file.name}" for file in WEB.glob("*.js") if f"web/{file.name}" not in names]
     total = len(page.content)
     for name in names:
         answer = httpx.get(f"{server.url}/{name}")
@@ -146,7 +146,90 @@ def test_files_and_numbers_as_spreadsheets_write_them(page, tmp_path):
     page.fill("#text", "1,5; 2,5; 3,5; 4,5")
     page.click("#go")
     shown(page, 2)
-    assert page.inner_text("#source") == "4 numbers."
+    assert page.inner_text("#source") == "4 numbers. '1,5' is read with a decimal comma."
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("12,5\n13,2\n1.014,9", [12.5, 13.2, 1014.9]),
+        ("1 234,5\n1 300,2\n950", [1234.5, 1300.2, 950]),
+        ("1,234.5\n1,300.2", [1234.5, 1300.2]),
+        ("1,234\n950\n2,345", [1234, 950, 2345]),
+        ("0,125\n0,250", [0.125, 0.25]),
+        ("12,5\t13,2\t14,9", [12.5, 13.2, 14.9]),
+        ("1.5, 2.5, 3.5", [1.5, 2.5, 3.5]),
+        ("1,5 2,5 3,5", [1.5, 2.5, 3.5]),
+        ("112,118,132", [112, 118, 132]),
+        ("112 118 132", [112, 118, 132]),
+        ("$12\n$1,300\n-5 %", [12, 1300, -5]),
+        ("12\n\n14\nNA", [12, None, 14, None]),
+        ("[1, null, 3]", [1, None, 3]),
+        ("Umsatz\n12,5\n13", [12.5, 13]),
+        ("1,2,3,\n4,5", [1, 2, 3, 4, 5]),
+        ("1\t5\n2\t6", None),
+        ("ds,y\n2024-01-01,3", None),
+        ("112, abc", None),
+    ],
+)
+def test_pasted_numbers_are_read_as_their_country_writes_them(page, text, values):
+    read = """async (text) => {
+        const found = (await import("/web/numbers.js")).numbersOf(text);
+        return found && found.values;
+    }"""
+    assert page.evaluate(read, text) == values
+
+
+def test_columns_that_are_known_ahead_are_sent_and_the_empty_rows_are_forecast(page):
+    rows = "".join(
+        f"2024-01-{day:02d},{day % 7 if day < 25 else ''},{day % 3}\n" for day in range(1, 31)
+    )
+    page.fill("#text", f"date,sales,price\n{rows}")
+    page.click("#go")
+    shown(page, 1)
+    assert "The last 6 rows have no value" in page.inner_text("#source")
+    assert page.input_value("#horizon") == "6"
+    page.click("#columns summary")
+    page.select_option("#roles select[data-name=price]", label="known ahead")
+    shown(page, 2)
+    assert page.locator("#table tbody tr").first.inner_text().startswith("2024-01-25")
+    assert "was trained without 'price'" in page.inner_text("#notes")
+    page.fill("#horizon", "7")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#error:not([hidden])")
+    assert "'price' is known for 6 steps" in page.inner_text("#error")
+    page.click("#backtest")
+    shown(page, 3)
+    assert page.locator("#error").is_hidden()
+
+
+def test_what_is_shown_follows_the_options_and_the_last_answer_wins(page):
+    page.select_option("#example", "aus_retail_wide.csv")
+    shown(page, 1)
+    page.click("#backtest")
+    shown(page, 2)
+    page.evaluate("""() => {
+        const series = document.getElementById("series");
+        for (const value of ["1", "2", "3"]) {
+            series.value = value;
+            series.dispatchEvent(new Event("change"));
+        }
+    }""")
+    shown(page, 3)
+    assert page.locator("#table caption").inner_text() == "Backtest of tasmania_cafes"
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.body.dataset.shown") == "3"
+
+
+def test_all_series_are_downloaded_at_once(page):
+    page.select_option("#example", "aus_retail_wide.csv")
+    shown(page, 1)
+    with page.expect_download() as download:
+        page.click("#all")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "Series,Time,Mean,2.5 %,10 %,Median,90 %,97.5 %"
+    assert len(lines) == 1 + 5 * 12
+    assert len({line.split(",")[0] for line in lines[1:]}) == 5
 
 
 def test_a_refusal_is_shown_as_a_sentence(page):
@@ -162,8 +245,26 @@ def test_training_starts_and_is_cancelled(page):
     page.select_option("#start", "none")
     page.click("#train")
     page.wait_for_selector("#cancel:enabled")
-    assert "Waiting for a runner" in page.inner_text("#job")
+    assert page.inner_text("#job") == "mine: waiting for a runner…"
     page.reload()
     page.wait_for_selector("#cancel:enabled")
-    page.click("#cancel")
+    assert page.input_value("#text").startswith("0,1,2,3")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("#cancel:enabled")
+    other.click("#cancel")
     page.get_by_text("Cancelled.").wait_for()
+    assert page.locator("#cancel").is_hidden()
+
+
+def test_the_curve_shows_where_training_begins_anew(page):
+    page.evaluate("""async () => {
+        const { drawCurve } = await import("/web/chart.js");
+        const curve = document.getElementById("curve");
+        document.getElementById("progress").hidden = false;
+        drawCurve(curve, [[20, 0.5, 0.4], [40, 0.3, 0.35], [60, 0.5, null], [80, 0.3, null]]);
+    }""")
+    assert page.locator("#curve canvas").count() == 1
+    shown_lines = page.inner_text("#curve-readout")
+    assert "Loss of points held back" in shown_lines
+    assert "Training loss, anew on all points" in shown_lines

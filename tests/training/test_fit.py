@@ -232,6 +232,16 @@ def test_series_of_any_length_with_missing_values_are_trained_on():
     assert np.isfinite(forecaster.predict(Panel.from_arrays(values)).quantiles).all()
 
 
+def test_what_is_not_known_at_the_end_takes_no_part():
+    panel = seasonal_panel()
+    longer = panel.extended(np.full((len(panel), 9), np.nan))
+    settings = replace(QUICK, refit=True)
+    first, second = (tcn.fit(each, small(), settings, start=None) for each in (panel, longer))
+    assert same(weights_of(first), weights_of(second))
+    with pytest.raises(DataError, match=r"^No series has the 9 points .* the longest has 0\."):
+        tcn.fit(Panel.from_arrays([np.full(40, np.nan)]), small(), QUICK, start=None)
+
+
 def test_series_too_short_for_the_horizon_are_refused():
     message = (
         r"^No series has the 9 points that a horizon of 6 needs for training and validation; the "

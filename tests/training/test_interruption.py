@@ -100,6 +100,40 @@ def test_the_whole_run_has_the_events_that_are_interrupted():
     assert event.count == 1 + 2 * 12 + 3 + 3
 
 
+def test_numbers_that_are_not_finite_are_left_out_of_what_is_told():
+    network = nn.Linear(1, 1)
+    bad = {1: float("nan"), 2: float("inf")}
+    scores = iter([float("nan"), 3.0, float("nan"), 2.0])
+
+    def loss_of(step):
+        return network(torch.ones(1, 1)).square().sum() * bad.get(step, 1.0)
+
+    options = LoopSettings(
+        steps=12, learning_rate=lambda step: 0.1, evaluate_every=4, average=0.0, clip=1e30
+    )
+    reports = []
+    progress = train(
+        network,
+        Task(lambda step: step, loss_of, lambda: next(scores)),
+        options,
+        None,
+        reports.append,
+    )
+    assert [entry["score"] for entry in reports] == [3.0, None, 2.0]
+    assert np.isfinite([entry["loss"] for entry in progress.history]).all()
+    assert (progress.best_score, progress.best_step) == (2.0, 12)
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_a_run_without_a_finite_loss_leaves_its_weights_alone():
+    network = nn.Linear(1, 1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    task = Task(lambda step: step, lambda step: network(torch.ones(1, 1)).sum() * float("nan"))
+    progress = train(network, task, LoopSettings(5, lambda step: 0.1), None, lambda entry: None)
+    assert (progress.step, progress.history) == (5, [])
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_random_numbers_differ_from_step_to_step():
     network, drawn = nn.Linear(1, 1), []
 

@@ -55,6 +55,18 @@ def test_the_end_of_each_series_is_held_back():
     assert split.train_lengths.tolist() == [20, 190]
 
 
+def test_a_series_ends_with_its_last_known_value():
+    panel = panel_of_lengths(30, 20, 40)
+    panel.values[24:30] = np.nan
+    panel.values[50:] = np.nan
+    split = split_by_time(panel, 5, None)
+    assert split.train_lengths.tolist() == [19, 15, 0]
+    assert set(zip(split.windows.rows.tolist(), split.windows.ends.tolist(), strict=True)) == {
+        (0, 19),
+        (1, 15),
+    }
+
+
 def test_there_are_only_so_many_validation_windows():
     split = split_by_time(panel_of_lengths(*[20] * 3000), 5, None)
     assert len(split.windows.rows) == 1024
