@@ -80,6 +80,14 @@ class Conditions:
         return cls(**{kind: tuple(Column(**item) for item in values[kind]) for kind in values})
 
     @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels of the encoded columns: those of "past", "future" and "static" covariates."""
+        return {
+            kind: tuple(column.label for column in getattr(self, kind))
+            for kind in ("past", "future", "static")
+        }
+
+    @property
     def has_any(self) -> bool:
         """Whether any covariate is read."""
         return bool(self.past or self.future or self.static)

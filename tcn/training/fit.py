@@ -12,11 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcn.config import DEFAULT_QUANTILE_LEVELS, TCNConfig, TrainConfig, WaveNetConfig
+from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
 from tcn.forecaster import Forecaster
-from tcn.models.calibration import HIGH, LOW, Calibration, fit_calibration
 from tcn.models.forecast import ForecastNetwork
-from tcn.models.inputs import NetworkInputs
 from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.panel import Panel, require_panel
@@ -24,15 +22,18 @@ from tcn.series.ragged import count_known, known_lengths
 from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
-from tcn.training.origins import Targets, TrainingPairs, weighted_loss
+from tcn.training.origins import TrainingPairs, weighted_loss
+from tcn.training.pulling_back import pull_back, set_between, weights_of
 from tcn.training.starting import (
     Start,
     chosen_config,
+    conditions_for,
     first_network,
     require_compatible,
     starting_point,
     with_conditions,
 )
+from tcn.training.validation import HeldBack, calibrate, validation_loss
 from tcn.training.windows import (
     PanelBatches,
     WindowSettings,
@@ -46,12 +47,7 @@ RATE_OF_REPEATED = 2e-3  # from a start, where a share of the way is left out af
 PASSES_OF_REPEATED = 60  # over the data, but not fewer steps than these
 STEPS_OF_REPEATED = 80
 JUDGED_FROM = 600  # steps of a repeated run: before, points held back do not tell when to stop
-SHARES_OF_TRAINING = (0.0, 0.25, 0.5, 0.75, 1.0)
-HALF = 0.5
-NEARLY_BEST = 0.01  # of the loss: what a share nearer to the start may lose
 REFIT_FOLDER = "all_points"
-
-HeldBack = list[tuple[NetworkInputs, Targets]]
 
 
 def fit(
@@ -85,7 +81,7 @@ def fit(
     require_panel(panel)
     settings = train_config or TrainConfig()
     begin = starting_point(start)
-    conditions = Conditions.fitted(panel)
+    conditions = conditions_for(panel, begin)
     config = with_conditions(chosen_config(config, begin, horizon), conditions)
     require_compatible(config, begin)
     seasons = cycles_of(panel, config.season_length, newest=config.context_length)
@@ -101,9 +97,9 @@ def fit(
     manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
     share = 1.0
     if begin is not None:
-        share, loss = _pull_back(network, run.first_network(), held_back, settings.refit)
+        share, loss = pull_back(network, run.first_network(), held_back, settings.refit)
         manifest |= {"share_of_training": share, "validation_loss": loss}
-    calibration = _calibrate(network, held_back)
+    calibration = calibrate(network, held_back)
     if settings.refit and share > 0.0:
         network = run.refit(done, share, place)
         manifest["refit_steps"] = done.best_step
@@ -171,7 +167,7 @@ class _Fit:
 
         where = None if place is None else place / REFIT_FOLDER
         train(network, Task(batches, self._loss_of(network)), loop, where, report)
-        _set_between(network, first, _weights(network), share)
+        set_between(network, first, weights_of(network), share)
         return network
 
     def _steps(self, batches: PanelBatches) -> int:
@@ -219,73 +215,6 @@ class _Fit:
             return weighted_loss(network.distribution, raw, pairs.targets)
 
         return loss_of
-
-
-def _pull_back(
-    network: ForecastNetwork, first: ForecastNetwork, held_back: HeldBack, is_refitted: bool
-) -> tuple[float, float]:
-    """Move the weights back towards the first as far as they validate nearly as well.
-
-    Returns the share of the way that is kept, and its loss. Weights between a pretrained and a
-    fine-tuned network often beat both (Wortsman et al. 2022, arXiv:2109.01903).
-    """
-    trained = _weights(network)
-    losses = {}
-    for share in SHARES_OF_TRAINING:
-        _set_between(network, first, trained, share)
-        with torch.inference_mode():
-            losses[share] = validation_loss(network, held_back)
-    best = share_to_keep(losses, is_refitted)
-    _set_between(network, first, trained, best)
-    return best, losses[best]
-
-
-def share_to_keep(losses: dict[float, float], is_refitted: bool) -> float:
-    """Share of the way from the first weights by the validation losses of several.
-
-    Of shares that differ by next to nothing, the smallest is the safest. A run that is repeated on
-    all points will know more than was validated: it keeps half at least, unless half does harm.
-    """
-    nearly = {share: loss + NEARLY_BEST * abs(loss) for share, loss in losses.items()}
-    lowest = min(losses, key=losses.__getitem__)
-    safest = min(share for share, loss in losses.items() if loss <= nearly[lowest])
-    if is_refitted and losses[HALF] <= nearly[0.0]:
-        return max(safest, HALF)
-    return safest
-
-
-def _weights(network: ForecastNetwork) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.named_parameters()}
-
-
-@torch.no_grad()
-def _set_between(
-    network: ForecastNetwork, first: ForecastNetwork, last: dict[str, Tensor], share: float
-) -> None:
-    begin = dict(first.named_parameters())
-    for name, value in network.named_parameters():
-        value.copy_(last[name] if share == 1.0 else torch.lerp(begin[name], last[name], share))
-
-
-def validation_loss(network: ForecastNetwork, held_back: HeldBack) -> float:
-    """Mean loss over the held-back windows."""
-    total, count = 0.0, 0
-    for inputs, targets in held_back:
-        number = int(targets.weights.count_nonzero())
-        loss = weighted_loss(network.distribution, network(inputs), targets)
-        total, count = total + float(loss) * number, count + number
-    return total / max(count, 1)
-
-
-def _calibrate(network: ForecastNetwork, held_back: HeldBack) -> Calibration:
-    head = network.distribution
-    trained = getattr(head, "levels", None) or DEFAULT_QUANTILE_LEVELS
-    levels = tuple(sorted({*trained, LOW, HIGH}))
-    with torch.inference_mode():
-        quantiles = [head.quantiles(network(inputs)[:, 0], levels) for inputs, _ in held_back]
-    target = torch.cat([targets.values[:, 0] for _, targets in held_back])
-    weight = torch.cat([targets.weights[:, 0] for _, targets in held_back])
-    return fit_calibration(torch.cat(quantiles), target, weight, levels)
 
 
 def _fingerprint(

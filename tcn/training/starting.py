@@ -12,6 +12,7 @@ from tcn.forecaster import Forecaster
 from tcn.models.forecast import ForecastNetwork
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
+from tcn.series.panel import Panel
 
 Start = Forecaster | Literal["zero"] | str | None
 
@@ -40,15 +41,26 @@ def chosen_config(
     return config if horizon is None else replace(config, horizon=horizon)
 
 
+def conditions_for(panel: Panel, begin: Forecaster | None) -> Conditions:
+    """How the panel's covariates become columns: as for the start, where it reads the same ones.
+
+    Its weights know a covariate in the units they were trained with.
+    """
+    fitted = Conditions.fitted(panel)
+    is_known = begin is not None and fitted.labels == begin.conditions.labels
+    return begin.conditions if begin is not None and is_known else fitted
+
+
 def with_conditions(
     config: TCNConfig | WaveNetConfig, conditions: Conditions
 ) -> TCNConfig | WaveNetConfig:
     """The config with the columns of a panel's covariates."""
+    labels = conditions.labels
     return replace(
         config,
-        past_covariates=tuple(column.label for column in conditions.past),
-        future_covariates=tuple(column.label for column in conditions.future),
-        static_covariates=tuple(column.label for column in conditions.static),
+        past_covariates=labels["past"],
+        future_covariates=labels["future"],
+        static_covariates=labels["static"],
     )
 
 

@@ -19,7 +19,7 @@ import tcn
 from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
 from tcn.errors import CheckpointError, ConfigError, DataError
 from tcn.series import Panel
-from tcn.training.fit import share_to_keep
+from tcn.training.pulling_back import share_to_keep
 
 
 def weights_of(forecaster):
@@ -169,6 +169,17 @@ def test_new_covariates_change_nothing_of_a_start_before_training():
     found = replace(forecaster, calibration=None).predict(told)
     expected = replace(start, calibration=None).predict(panel)
     np.testing.assert_allclose(found.quantiles, expected.quantiles, rtol=1e-5)
+
+
+def test_a_start_reads_the_covariates_it_knows_in_its_own_units():
+    driver = np.random.default_rng(4).normal(5.0, 2.0, size=(6, 66))
+    panel = panel_with(noise(6, 60) + driver[:, :60], future_covariates=over_time(driver))
+    start = tcn.fit(panel, small(), QUICK, start=None)
+    shifted = panel_with(noise(6, 60), future_covariates=over_time(0.1 * driver + 9.0))
+    again = tcn.fit(shifted, train_config=replace(QUICK, max_epochs=0), start=start)
+    assert again.conditions == start.conditions
+    forecasts = [replace(each, calibration=None).predict(shifted) for each in (start, again)]
+    np.testing.assert_array_equal(forecasts[0].quantiles, forecasts[1].quantiles)
 
 
 @pytest.mark.parametrize("kind", [TCNConfig, WaveNetConfig])
