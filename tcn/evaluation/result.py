@@ -83,12 +83,12 @@ class BacktestResult:
         `kind` is "pandas", "polars" or "pyarrow"; by default the kind the panel came from.
         method: a forecaster; the first unless given.
         """
-        from tcn.series.frames import build_frame
+        from tcn.series.frames import build_frame, stamps
 
         forecast, cutoffs, actual = self._rows(method)
         owner = np.repeat(np.arange(len(forecast)), self.horizon)
         columns: dict[str, Any] = {
-            "cutoff": _stamps(cutoffs[owner], forecast.tz),
+            "cutoff": stamps(cutoffs[owner], forecast.tz),
             "y": actual.ravel(),
             "mean": forecast.mean.ravel(),
         }
@@ -103,13 +103,15 @@ class BacktestResult:
         One row a series. `kind` and `method` as in `to_frame`; NaN where a measure has nothing to
         go by.
         """
+        from tcn.series.frames import plain_frame
+
         forecast, _, actual = self._rows(method)
         ids = list(dict.fromkeys(forecast.ids.tolist()))
         place = {name: row for row, name in enumerate(ids)}
         owner = np.array([place[name] for name in forecast.ids.tolist()], np.int64)
         scale = np.concatenate([window.scale for window in self.windows])
         found = measures_by_series(forecast, actual, scale, owner, len(ids))
-        return _plain_frame({"unique_id": ids, **found}, kind or self.frame_kind)
+        return plain_frame({"unique_id": ids, **found}, kind or self.frame_kind)
 
     def to_dict(self) -> dict[str, Any]:
         """The measures, JSON-ready: of each method, relative to seasonal naive, of each window."""
@@ -184,32 +186,6 @@ def _left_out_lines(windows: Sequence[Window]) -> list[str]:
             names = ", ".join(window.left_out[:3].tolist()) + (", ..." if n > 3 else "")
             lines.append(f"Window {index + 1} leaves out {n} series that are too short: {names}")
     return lines
-
-
-def _plain_frame(columns: dict[str, Any], kind: str) -> Any:
-    """A frame without times."""
-    import pyarrow as pa
-
-    from tcn.series.frames import KINDS
-
-    if kind not in KINDS:
-        raise DataError(f"Unknown kind of frame {kind!r}. Use one of {', '.join(KINDS)}.")
-    table = pa.table(columns)
-    if kind == "pyarrow":
-        return table
-    if kind == "polars":
-        import polars as pl
-
-        return pl.from_arrow(table)
-    return table.to_pandas()
-
-
-def _stamps(times: NDArray[Any], tz: str | None) -> Any:
-    import pyarrow as pa
-
-    if np.issubdtype(times.dtype, np.datetime64):
-        return pa.array(times.astype("datetime64[ns]"), pa.timestamp("ns", tz))
-    return times
 
 
 def _ratio(value: float, reference: float) -> float:

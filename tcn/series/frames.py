@@ -1,5 +1,6 @@
 """Panels, forecasts and other results as frames of the kind a user works with."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,16 +73,32 @@ def build_frame(
     encoded = pa.DictionaryArray.from_arrays(
         pa.array(owner.astype(np.int32)), pa.array(ids.tolist(), pa.large_string())
     )
-    is_dated = np.issubdtype(times.dtype, np.datetime64)
-    stamps = pa.array(times, pa.timestamp("ns", tz) if is_dated else pa.int64())
-    table = pa.table({"unique_id": encoded.dictionary_decode(), "ds": stamps, **columns})
-    if kind == "pyarrow":
-        return table
+    named = {"unique_id": encoded.dictionary_decode(), "ds": stamps(times, tz), **columns}
+    if kind == "pandas":
+        return _to_pandas(pa.table(named), ids, owner)
+    return plain_frame(named, kind)
+
+
+def plain_frame(columns: Mapping[str, Any], kind: str) -> Any:
+    """A frame of the wanted kind from arrays or lists by name."""
+    import pyarrow as pa
+
+    if kind not in KINDS:
+        raise DataError(f"Unknown kind of frame {kind!r}. Use one of {', '.join(KINDS)}.")
+    table = pa.table(dict(columns))
     if kind == "polars":
         import polars as pl
 
         return pl.from_arrow(table)
-    return _to_pandas(table, ids, owner)
+    return table.to_pandas() if kind == "pandas" else table
+
+
+def stamps(times: Times, tz: str | None) -> Any:
+    """A column of times for a frame, shown in the zone."""
+    import pyarrow as pa
+
+    is_dated = np.issubdtype(times.dtype, np.datetime64)
+    return pa.array(times, pa.timestamp("ns", tz) if is_dated else pa.int64())
 
 
 def _to_pandas(table: Any, ids: NDArray[np.str_], owner: NDArray[np.integer]) -> Any:

@@ -22,6 +22,8 @@ from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
 from tcn.series.source import ARRAYS, Source
 from tcn.series.zones import check_zone
 
+KINDS_OF_COVARIATES = ("past_covariates", "future_covariates", "static_covariates")
+
 
 @dataclass(frozen=True, eq=False)
 class Panel:
@@ -182,6 +184,19 @@ class Panel:
             time_format=time_format,
         )
 
+    @staticmethod
+    def concat(panels: "Sequence[Panel]") -> "Panel":
+        """The series of all panels; parts of one series, by its id, become one in time.
+
+        Between two parts values are missing; where covariates known ahead of one part reach into
+        the next, those of the next are taken. All panels need the same frequency, zone and columns
+        of covariates. The season length is kept if all have the same. Raises DataError where parts
+        of a series overlap or lie on different grids.
+        """
+        from tcn.series.joining import join
+
+        return join(panels)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -257,6 +272,10 @@ class Panel:
             )
         return self._rows(np.zeros(len(self), np.int64), wanted, np.arange(len(self)))
 
+    def first(self, length: int) -> "Panel":
+        """Each series cut to its oldest `length` points; shorter ones stay as they are."""
+        return self.until(np.minimum(self.lengths, length))
+
     def last(self, length: int) -> "Panel":
         """Each series cut to its newest `length` points; shorter ones stay as they are."""
         if not isinstance(length, int | np.integer) or length < 0:
@@ -325,8 +344,13 @@ class Panel:
             if horizon < 1:
                 raise DataError(f"horizon must be 1 or more to split, got {horizon}.")
             kept = self.lengths - horizon
+        elif not self.is_dated or isinstance(horizon, float):
+            raise DataError(
+                f"split takes a whole number of points, or a date where the times are dates, got "
+                f"{horizon!r}."
+            )
         else:
-            kept = self._lengths_before(horizon)
+            kept = self._points_before(horizon)
         short = np.flatnonzero(kept < 1)
         if short.size:
             i = int(short[0])
@@ -340,15 +364,31 @@ class Panel:
         future = self._rows(kept, self.lengths - kept, np.arange(len(self)))
         return self.until(kept), future
 
-    def _lengths_before(self, date: Any) -> Index:
-        """Points of each series before a date, (S,)."""
-        if not self.is_dated or isinstance(date, float):
-            raise DataError(
-                f"split takes a whole number of points, or a date where the times are dates, got "
-                f"{date!r}."
-            )
-        at = read_starts(date, 1, self.freq, self.tz)[0]
-        counts: Index = np.append(0, np.cumsum(self.times() < at))
+    def since(self, time: Any) -> "Panel":
+        """What lies at this time or later: a date, or a whole number where times are steps.
+
+        Series without a point there are left out.
+        """
+        begins = self._points_before(time)
+        kept = np.flatnonzero(begins < self.lengths)
+        return self._rows(begins[kept], (self.lengths - begins)[kept], kept)
+
+    def before(self, time: Any) -> "Panel":
+        """What lies before this time: a date, or a whole number where times are steps.
+
+        Series without a point there are left out. Future-known covariates stay whole.
+        """
+        lengths = self._points_before(time)
+        kept = np.flatnonzero(lengths > 0)
+        return self.take(kept).until(lengths[kept])
+
+    def _points_before(self, time: Any) -> Index:
+        """Points of each series before a time, (S,)."""
+        at = None if time is None else read_starts(time, 1, self.freq or "D", self.tz)
+        if at is None or at.shape != (1,) or (at.dtype.kind == "M") != self.is_dated:
+            wanted = "a date, such as '2026-01-31'" if self.is_dated else "a whole number"
+            raise DataError(f"The times of this panel take {wanted}, got {time!r}.")
+        counts: Index = np.append(0, np.cumsum(self.times() < at[0]))
         return counts[self.offsets[1:]] - counts[self.offsets[:-1]]
 
     def equals(self, other: "Panel") -> bool:
@@ -361,6 +401,15 @@ class Panel:
             and np.array_equal(self.values, other.values, equal_nan=True)
             and all(_same_covariates(*pair) for pair in zip(_all(self), _all(other), strict=True))
         )
+
+    def describe(self, kind: str | None = None) -> Any:
+        """One row a series: unique_id, first, last, length, missing, zeros, mean, min, max.
+
+        `kind` is "pandas", "polars" or "pyarrow"; by default the kind the panel came from.
+        """
+        from tcn.series.description import describe
+
+        return describe(self, kind or self.frame_kind)
 
     def to_frame(self, kind: str | None = None) -> Any:
         """A long table: unique_id, ds, y and the covariates; rows beyond a series have y missing.

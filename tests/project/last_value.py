@@ -22,6 +22,9 @@ class LastValue:
     manifest: dict[str, Any] = field(default_factory=lambda: {"info": {"made_by": "hand"}})
     seen: list[Panel] = field(default_factory=list)
 
+    def unread(self, panel):
+        return self.conditions.unread(panel, "past", "static")
+
     def predict(self, panel, horizon=None, quantile_levels=(0.1, 0.5, 0.9), **options):
         self.seen.append(panel)
         last = np.array([series[-1] for series in panel])

@@ -170,13 +170,13 @@ def test_a_backtest_names_the_covariates_that_the_model_does_not_know(run, tmp_p
     assert "Warning" not in err
 
 
-def test_covariates_of_a_future_file_that_the_model_does_not_know_are_named(run, tmp_path):
+def test_covariates_of_a_future_file_act_and_are_not_named(run, tmp_path):
     path, future = tmp_path / "data.csv", tmp_path / "future.csv"
     path.write_text("ds,y,price\n2026-01-01,1,5\n2026-01-02,2,6\n")
     future.write_text("ds,price\n2026-01-03,7\n")
     code, _, err = run("forecast", path, "--horizon", 1, "--future", future)
     assert code == 0
-    assert "Not used by 'last-value': price." in err
+    assert "Not used by" not in err
 
 
 def test_covariates_that_the_model_was_trained_with_are_not_complained_about(
