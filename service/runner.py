@@ -26,8 +26,8 @@ from service.errors import Problem
 from service.jobs import Job, JobTable, LeaseLost
 from service.processes import is_dead_here, this_process
 from service.settings import Settings
-from service.state import bundled_models, load_forecaster
-from service.store import ModelStore
+from service.shelf import ModelShelf
+from service.state import bundled_models
 from service.streams import StreamTable
 from service.trainer import EXIT_INTERRUPTED, EXIT_MEMORY, EXIT_REFUSED, MADE, REQUEST
 from tcn.checkpoint.atomic import LEFTOVER_AGE_S
@@ -51,14 +51,14 @@ class Runner:
         self.name = this_process()
         self.table = JobTable(Database(settings.database), settings.max_jobs, settings.job_attempts)
         self.streams = StreamTable(self.table.database, settings.max_streams)
-        self.store = ModelStore(settings.store, load_forecaster, bundled_models())
+        self.shelf = ModelShelf(settings.store, bundled_models())
         self.stopping = threading.Event()
         self._silent: dict[str, tuple[int, int, float]] = {}
         self._executing: set[str] = set()
 
     def run(self) -> None:
         """Run jobs on `runner_jobs` threads until `stopping` is set."""
-        self.store.sweep()
+        self.shelf.sweep()
         self._guarded(self.sweep_jobs)
         threads = [
             threading.Thread(target=self._take_jobs, name=f"jobs-{number}")
@@ -271,9 +271,9 @@ class _Execution:
         else:
             self.table.beat(job)
         try:
-            name = self.runner.store.find_made_by(job.model, job.id)
+            name = self.runner.shelf.find_made_by(job.model, job.id)
             if name is None:
-                name = self.runner.store.publish(self.directory / MADE, job.model, job.version)
+                name = self.runner.shelf.publish(self.directory / MADE, job.model, job.version)
         except Problem as problem:
             self.table.end(job, "failed", error=problem.detail)
             return

@@ -27,6 +27,8 @@ DATA = "data.csv"
 STATE = "state"
 MADE = "made"
 
+MEASURED = ("validation_loss", "share_of_training", "refit_steps")  # what fit tells of its model
+
 EXIT_REFUSED = 2
 EXIT_MEMORY = 3
 EXIT_INTERRUPTED = 75
@@ -87,7 +89,8 @@ def run(directory: Path) -> None:
     if "labels" in request:
         forecaster.manifest["labels"] = request["labels"]
     tcn.save(forecaster, directory / MADE)
-    say({"series": len(panel), "points": len(panel.values)})
+    made = {key: forecaster.manifest[key] for key in MEASURED if key in forecaster.manifest}
+    say({"series": len(panel), "points": len(panel.values), **made})
 
 
 class Reporter:

@@ -125,8 +125,16 @@ async def _receive(request: Request, state: ServiceState, directory: Path) -> tu
         digest = await _store_pieces(pieces, directory)
     elif media == "multipart/form-data":
         options, digest = await _store_form(request, state, directory)
-    else:
+    elif media == "application/json":
         return await _receive_json(request, state, directory)
+    else:
+        raise Problem(
+            415,
+            "This route reads a CSV file with the header 'Content-Type: text/csv' (curl:"
+            " --data-binary @file.csv), a form with the field 'file', or JSON with the header"
+            " 'Content-Type: application/json'.",
+            close=True,
+        )
     if not {"name", "horizon"} <= options.keys():
         place = "query, as in /v1/train?name=sales&horizon=12" if media == "text/csv" else "form"
         raise Problem(422, f"A file needs the fields 'name' and 'horizon' in the {place}.")
@@ -226,7 +234,7 @@ async def _find_start(state: ServiceState, order: Order) -> None:
     start = order.params["start"]
     if start is None:
         return
-    ref = await asyncio.to_thread(state.store.resolve, start)
+    ref = await asyncio.to_thread(state.store.shelf.resolve, start)
     order.params["start"] = ref.name if ref.path is None else str(ref.path)
 
 

@@ -42,7 +42,9 @@ async def models(request: Request) -> Response:
     state = state_of(request)
     listing = await asyncio.to_thread(state.store.listing)
     default = state.settings.default_model
-    return json_response({"models": listing, "aliases": state.store.aliases(), "default": default})
+    return json_response(
+        {"models": listing, "aliases": state.store.shelf.aliases(), "default": default}
+    )
 
 
 @router.get(
@@ -69,8 +71,8 @@ async def model(request: Request) -> Response:
     """Describe the model that a name or an alias stands for now."""
     store = state_of(request).store
     name = model_name(request)
-    described = await asyncio.to_thread(lambda: store.describe(store.resolve(name)))
-    versions = store.versions(described["name"].partition("/")[0])
+    described = await asyncio.to_thread(lambda: store.describe(store.shelf.resolve(name)))
+    versions = store.shelf.versions(described["name"].partition("/")[0])
     return json_response(described | {"versions": versions})
 
 
@@ -128,8 +130,8 @@ async def put_alias(request: Request) -> Response:
     if not isinstance(target, str) or len(target) > 129:
         raise Problem(422, f"#/model: must be the name of a model, got {kind_of(target)}.")
     alias = request.path_params["name"]
-    await asyncio.to_thread(state.store.set_alias, alias, target)
-    return json_response({"name": alias, "model": state.store.aliases()[alias]})
+    await asyncio.to_thread(state.store.shelf.set_alias, alias, target)
+    return json_response({"name": alias, "model": state.store.shelf.aliases()[alias]})
 
 
 @admin.delete(
@@ -145,7 +147,7 @@ async def put_alias(request: Request) -> Response:
 async def delete_alias(request: Request) -> Response:
     """Forget an alias; the model stays."""
     store = state_of(request).store
-    await asyncio.to_thread(store.delete_alias, request.path_params["name"])
+    await asyncio.to_thread(store.shelf.delete_alias, request.path_params["name"])
     return Response(status_code=204)
 
 

@@ -19,8 +19,8 @@ from service.routing import RawRoute, json_response
 from service.runner import job_directory
 from service.schemas import MODEL_NAME
 from service.settings import Settings
+from service.shelf import ModelRef
 from service.state import ServiceState, state_of
-from service.store import ModelRef
 from service.trainer import SERIES
 from service.wire import DEFAULT_MODEL, MODEL_ID, Wire, parse, refuse_many_sizes
 
@@ -88,8 +88,8 @@ async def usage(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """List the models by name; every `timegpt-*` stands for the default one."""
     store = state_of(request).store
-    names = await asyncio.to_thread(store.names)
-    return json_response({"models": [{"name": name} for name in [*names, *store.aliases()]]})
+    names = await asyncio.to_thread(store.shelf.names)
+    return json_response({"models": [{"name": name} for name in [*names, *store.shelf.aliases()]]})
 
 
 @router.get("/model_params")
@@ -272,7 +272,9 @@ async def _queue_finetune(request: Request) -> Job:
     job = await asyncio.to_thread(state.jobs.find, owner_of(request), request_key)
     if job is not None and job.status != "failed":
         return job
-    if output is not None and name in {item.partition("/")[0] for item in state.store.names()}:
+    if output is not None and name in {
+        item.partition("/")[0] for item in state.store.shelf.names()
+    }:
         raise Problem(422, f"There is a model {name!r} already. Use another output_model_id.")
     params = {
         "horizon": _training_horizon(predictor, wire),
@@ -343,10 +345,10 @@ async def delete_finetuned(request: Request) -> Response:
 
 def _list_finetuned(state: ServiceState) -> list[dict[str, Any]]:
     found = []
-    for name in state.store.names():
+    for name in state.store.shelf.names():
         if "/" not in name:
             continue
-        described = state.store.describe(state.store.resolve(name))
+        described = state.store.describe(state.store.shelf.resolve(name))
         labels = described.get("info", {}).get("labels")
         if isinstance(labels, dict):
             created = described.get("created")

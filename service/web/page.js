@@ -236,8 +236,9 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.redraw && state.redraw());
 
 $("key").value = key.get();
-if (!$("text").value) $("text").value = remembered();
+const before = $("text").value || remembered(); // of this tab, before it was loaded again
+$("text").value = before;
 $("chart").append(element("div", { class: "empty" }, "Paste numbers, drop a CSV file or pick an example to see its forecast."));
 watch($("chart"));
 watch($("curve"));
-attempt(null, () => models()).then(() => { document.body.dataset.ready = "yes"; return findJob(); });
+attempt(null, () => models()).then(() => { document.body.dataset.ready = "yes"; if (before) run(forecast); return findJob(); });

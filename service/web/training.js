@@ -82,14 +82,16 @@ async function finish(model) {
   $("see").hidden = false;
 }
 
+const heldBack = (loss) => (typeof loss === "number" ? ` Loss of points held back: ${format(loss)}.` : "");
+
 function sentenceOf({ status, model, progress, error, result }) {
-  if (status === "succeeded") return `Done: ${result.model}.${progress ? ` Loss of points held back: ${format(progress.best)}.` : ""}`;
+  if (status === "succeeded") return `Done: ${result.model}.${heldBack(result.validation_loss)}`;
   if (status === "failed") return `Failed: ${error}`;
   if (status === "cancelled") return "Cancelled.";
   if (status === "pending") return `${model}: waiting for a runner…`;
   if (!progress) return `${model}: training has begun…`;
   if (progress.phase === "all_points") return `${model}: now anew on all points, as many steps as forecast best the points held back. Step ${progress.step} of ${progress.steps}.`;
-  return `${model}: step ${progress.step} of ${progress.steps} at most. Loss of points held back: ${format(progress.score)}, best ${format(progress.best)}.`;
+  return `${model}: step ${progress.step} of ${progress.steps} at most.${heldBack(progress.score)}`;
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => watched.curve.length > 1 && drawCurve($("curve"), watched.curve));

@@ -17,8 +17,7 @@ from service.jobs import JobTable
 from service.runner import TRAINER as TRAINING
 from service.runner import Runner, job_directory
 from service.settings import Settings
-from service.store import ModelStore
-from service.testing import load_double
+from service.shelf import ModelShelf
 
 TRAINER = Path(__file__).parent / "fake_trainer.py"
 MIB = 2**20
@@ -97,14 +96,14 @@ def test_a_model_that_does_not_fit_is_not_published(disk, tmp_path):
     made.mkdir()
     (made / "manifest.json").write_text("{}")
     (made / "weights.safetensors").write_bytes(bytes(6 * MIB))
-    store = ModelStore(disk / "models", load_double)
+    shelf = ModelShelf(disk / "models")
     with pytest.raises(Problem, match=r"No space left|disk refuses") as caught:
-        store.publish(made, "sales")
+        shelf.publish(made, "sales")
     assert caught.value.status == 507
-    assert store.names() == []
-    assert [path.name for path in store.root.iterdir() if path.name.startswith(".trash")] == []
+    assert shelf.names() == []
+    assert [path.name for path in shelf.root.iterdir() if path.name.startswith(".trash")] == []
     (made / "weights.safetensors").write_bytes(bytes(MIB))
-    assert store.publish(made, "sales") == "sales/1"
+    assert shelf.publish(made, "sales") == "sales/1"
 
 
 def add_job(table: JobTable, settings: Settings, **order):
@@ -147,7 +146,7 @@ def test_a_job_whose_end_could_not_be_written_is_not_stuck(tmp_path, monkeypatch
     ended = run_until_ended(table, settings, job, 30.0, (sys.executable, str(TRAINER)))
     table.database.close()
     assert (ended.status, ended.attempts) == ("succeeded", 2), ended
-    assert ended.result["model"] in ModelStore(settings.store, load_double).names()
+    assert ended.result["model"] in ModelShelf(settings.store).names()
 
 
 def test_files_of_jobs_that_are_no_more_are_swept_at_the_start(tmp_path):
@@ -185,4 +184,4 @@ def test_a_job_whose_disk_is_full_fails_with_the_reason(disk, tmp_path, spare):
     assert "No space left" in ended.error
     assert str(tmp_path) not in ended.error, "A path of the server is nobody's business."
     assert not job_directory(settings, job.id).exists()
-    assert ModelStore(settings.store, load_double).names() == []
+    assert ModelShelf(settings.store).names() == []

@@ -20,6 +20,7 @@ import torch
 from service.database import Database, metadata
 from service.jobs import ACTIVE, JobTable
 from service.settings import Settings
+from service.shelf import ModelShelf
 from service.store import ModelStore
 from service.testing import LastValue
 from tcn.checkpoint import read_checkpoint, write_checkpoint
@@ -31,18 +32,18 @@ SIZE = 50_000  # weights of a model: writing them takes a few milliseconds
 
 PUBLISHER = """
 import itertools, pathlib, sys, torch
-from service.store import ModelStore
+from service.shelf import ModelShelf
 from tcn.checkpoint import write_checkpoint
 
-store, made = ModelStore(pathlib.Path(sys.argv[1]), None), pathlib.Path(sys.argv[2])
+shelf, made = ModelShelf(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2])
 print("ready", flush=True)
 for n in itertools.count():
     def save(path, **info):
         weight = torch.full((50_000,), float(n))
         write_checkpoint(path, kind="tcn", config={"n": n}, tensors={"w": weight}, info=info)
-    save(store.root / "fixed")
+    save(shelf.root / "fixed")
     save(made)
-    store.set_alias("live", store.publish(made, "sales"))
+    shelf.set_alias("live", shelf.publish(made, "sales"))
 """
 
 
@@ -101,19 +102,19 @@ def test_a_kill_during_a_save_leaves_whole_models_only(tmp_path, made):
         n_left += len(leftovers(root))
         age(root, LEFTOVER_AGE_S + 1)
         store = ModelStore(root, load)
-        store.sweep()
+        store.shelf.sweep()
         assert leftovers(root) == []
         described = {item["name"]: item["status"] for item in store.listing()}
         assert set(described.values()) == {"ready"}
         assert listed <= set(described)
         listed = set(described)
         if (root / ".aliases.json").exists():
-            assert store.resolve("live").name in listed
-        for name in store.versions("sales")[:-1]:
+            assert store.shelf.resolve("live").name in listed
+        for name in store.shelf.versions("sales")[:-1]:
             shutil.rmtree(root / "sales" / name)  # the test stays small
             listed.discard(f"sales/{name}")
-        if store.versions("sales"):
-            store.set_alias("live", "sales")
+        if store.shelf.versions("sales"):
+            store.shelf.set_alias("live", "sales")
     assert "fixed" in listed
     assert n_left > 0, "No kill came while something was written."
 
@@ -140,18 +141,18 @@ def test_a_sweep_spares_what_may_be_in_use(tmp_path):
     then = time.time() - LEFTOVER_AGE_S - 1
     for path in (old, foreign):
         os.utime(path, (then, then))
-    ModelStore(tmp_path, load).sweep()
+    ModelShelf(tmp_path).sweep()
     assert fresh.exists()
     assert foreign.exists()
     assert not old.exists()
 
 
 def test_a_sweep_waits_for_a_copy_that_is_being_made(tmp_path):
-    store = ModelStore(tmp_path, load)
+    shelf = ModelShelf(tmp_path)
     copy = tmp_path / ".trash-copy"
-    with store.changing():
+    with shelf.changing():
         copy.mkdir()
-        sweeping = threading.Thread(target=ModelStore(tmp_path, load).sweep)
+        sweeping = threading.Thread(target=ModelShelf(tmp_path).sweep)
         sweeping.start()
         sweeping.join(timeout=0.2)
         assert copy.exists()

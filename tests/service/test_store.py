@@ -44,20 +44,20 @@ def store(tmp_path):
 
 
 def test_a_name_is_a_model_its_newest_version_an_alias_or_of_the_package(store):
-    save(store.root / "plain")
+    save(store.shelf.root / "plain")
     for version in ("1", "2", "10"):
-        save(store.root / "sales" / version)
-    assert store.resolve("plain").name == "plain"
-    assert store.resolve("sales").name == "sales/10"
-    assert store.resolve("sales/2").name == "sales/2"
-    assert store.resolve("zero").path is None
-    store.set_alias("live", "sales/1")
-    assert store.resolve("live").name == "sales/1"
-    store.set_alias("sales", "sales/2")
-    assert store.resolve("sales").name == "sales/2"
-    store.delete_alias("sales")
-    assert store.resolve("sales").name == "sales/10"
-    assert store.names() == ["plain", "sales/1", "sales/2", "sales/10", "zero"]
+        save(store.shelf.root / "sales" / version)
+    assert store.shelf.resolve("plain").name == "plain"
+    assert store.shelf.resolve("sales").name == "sales/10"
+    assert store.shelf.resolve("sales/2").name == "sales/2"
+    assert store.shelf.resolve("zero").path is None
+    store.shelf.set_alias("live", "sales/1")
+    assert store.shelf.resolve("live").name == "sales/1"
+    store.shelf.set_alias("sales", "sales/2")
+    assert store.shelf.resolve("sales").name == "sales/2"
+    store.shelf.delete_alias("sales")
+    assert store.shelf.resolve("sales").name == "sales/10"
+    assert store.shelf.names() == ["plain", "sales/1", "sales/2", "sales/10", "zero"]
 
 
 @pytest.mark.parametrize(
@@ -66,34 +66,34 @@ def test_a_name_is_a_model_its_newest_version_an_alias_or_of_the_package(store):
      "m\u043edel", "/etc", "a/", "~root"],
 )  # fmt: skip
 def test_no_name_leads_out_of_the_store(store, client, problem, name):
-    before = sorted(store.root.parent.rglob("*"))
-    for action in (store.resolve, store.delete):
+    before = sorted(store.shelf.root.parent.rglob("*"))
+    for action in (store.shelf.resolve, store.delete):
         with pytest.raises(Problem, match="no model of this name"):
             action(name)
     with pytest.raises(Problem, match=r"alias|no model"):
-        store.set_alias(name, "zero")
+        store.shelf.set_alias(name, "zero")
     assert problem(client.post("/v1/forecast", BODY | {"model": name}), 422)
-    assert [path for path in sorted(store.root.parent.rglob("*")) if path not in before] in (
+    assert [path for path in sorted(store.shelf.root.parent.rglob("*")) if path not in before] in (
         [],
-        [store.root / ".lock"],
+        [store.shelf.root / ".lock"],
     )
 
 
 def test_links_are_refused(store, tmp_path):
     save(tmp_path / "outside" / "1")
-    (store.root / "link").symlink_to(tmp_path / "outside" / "1")
-    (store.root / "versions").symlink_to(tmp_path / "outside")
-    (store.root / "real").mkdir()
-    (store.root / "real" / "1").symlink_to(tmp_path / "outside" / "1")
+    (store.shelf.root / "link").symlink_to(tmp_path / "outside" / "1")
+    (store.shelf.root / "versions").symlink_to(tmp_path / "outside")
+    (store.shelf.root / "real").mkdir()
+    (store.shelf.root / "real" / "1").symlink_to(tmp_path / "outside" / "1")
     for name in ("link", "versions", "versions/1", "real", "real/1"):
         with pytest.raises(Problem, match="no model of this name"):
-            store.resolve(name)
-    assert store.names() == ["zero"]
-    save(store.root / "file")
-    (store.root / "file" / "weights.safetensors").unlink()
-    (store.root / "file" / "weights.safetensors").symlink_to("/etc/passwd")
+            store.shelf.resolve(name)
+    assert store.shelf.names() == ["zero"]
+    save(store.shelf.root / "file")
+    (store.shelf.root / "file" / "weights.safetensors").unlink()
+    (store.shelf.root / "file" / "weights.safetensors").symlink_to("/etc/passwd")
     with pytest.raises(Problem, match="outside the model's directory"):
-        store.load(store.resolve("file"))
+        store.load(store.shelf.resolve("file"))
 
 
 def break_weights(path, how: str) -> None:
@@ -120,28 +120,28 @@ def break_weights(path, how: str) -> None:
     ["truncated", "huge header", "pickle", "zip", "other bytes", "no config", "config"],
 )
 def test_a_broken_model_says_so_and_the_others_go_on(store, tmp_path, how):
-    save(store.root / "good")
-    save(store.root / "bad")
-    break_weights(store.root / "bad", how)
+    save(store.shelf.root / "good")
+    save(store.shelf.root / "bad")
+    break_weights(store.shelf.root / "bad", how)
     listing = {item["name"]: item for item in store.listing()}
     assert listing["good"]["status"] == "ready"
     assert listing["bad"]["status"] == "broken"
     assert str(tmp_path) not in listing["bad"]["reason"]
     for _ in range(2):
         with pytest.raises(Problem, match="'bad' is broken") as caught:
-            store.load(store.resolve("bad"))
+            store.load(store.shelf.resolve("bad"))
         assert caught.value.status == 422
-    assert store.load(store.resolve("good"))
-    save(store.root / "bad")
-    assert store.load(store.resolve("bad"))
+    assert store.load(store.shelf.resolve("good"))
+    save(store.shelf.root / "bad")
+    assert store.load(store.shelf.resolve("bad"))
 
 
 def test_a_changed_model_is_loaded_again(store):
-    save(store.root / "sales", 1.0)
-    first = store.load(store.resolve("sales"))
-    assert store.load(store.resolve("sales")) is first
-    save(store.root / "sales", 2.0)
-    second = store.load(store.resolve("sales"))
+    save(store.shelf.root / "sales", 1.0)
+    first = store.load(store.shelf.resolve("sales"))
+    assert store.load(store.shelf.resolve("sales")) is first
+    save(store.shelf.root / "sales", 2.0)
+    second = store.load(store.shelf.resolve("sales"))
     assert second.network.w[0, 0].item() == 2.0
 
 
@@ -149,12 +149,12 @@ def test_the_models_least_used_are_dropped_over_the_budget(tmp_path):
     store = ModelStore(tmp_path, load, memory_bytes=40)
     for name in ("a", "b", "c"):
         save(tmp_path / name)
-    a = store.load(store.resolve("a"))
-    store.load(store.resolve("b"))
-    assert store.load(store.resolve("a")) is a
-    store.load(store.resolve("c"))
+    a = store.load(store.shelf.resolve("a"))
+    store.load(store.shelf.resolve("b"))
+    assert store.load(store.shelf.resolve("a")) is a
+    store.load(store.shelf.resolve("c"))
     assert store.loaded_bytes == 32
-    assert store.load(store.resolve("a")) is a
+    assert store.load(store.shelf.resolve("a")) is a
 
 
 def test_models_are_listed_described_aliased_and_deleted_over_http(make_client, problem, tmp_path):
@@ -190,37 +190,37 @@ def test_models_are_listed_described_aliased_and_deleted_over_http(make_client, 
 
 def test_a_finished_model_becomes_the_next_version(store, tmp_path):
     for expected in ("sales/1", "sales/2"):
-        save(store.root / ".made")
-        assert store.publish(store.root / ".made", "sales") == expected
-    save(store.root / ".made")
+        save(store.shelf.root / ".made")
+        assert store.shelf.publish(store.shelf.root / ".made", "sales") == expected
+    save(store.shelf.root / ".made")
     with pytest.raises(Problem, match="version '2' already"):
-        store.publish(store.root / ".made", "sales", "2")
-    save(store.root / "plain")
+        store.shelf.publish(store.shelf.root / ".made", "sales", "2")
+    save(store.shelf.root / "plain")
     with pytest.raises(Problem, match="model without versions"):
-        store.publish(store.root / ".made", "plain")
+        store.shelf.publish(store.shelf.root / ".made", "plain")
 
 
 def test_what_a_killed_process_left_is_swept(store):
-    shutil.copytree(store.root, store.root / ".trash-1")
-    store.sweep()
-    assert not (store.root / ".trash-1").exists()
+    shutil.copytree(store.shelf.root, store.shelf.root / ".trash-1")
+    store.shelf.sweep()
+    assert not (store.shelf.root / ".trash-1").exists()
 
 
 def test_a_store_that_is_no_directory_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     store = ModelStore(tmp_path / "file", load, ("zero",))
-    assert store.names() == ["zero"]
+    assert store.shelf.names() == ["zero"]
     with pytest.raises(Problem, match="The store cannot be written") as caught:
-        store.set_alias("live", "zero")
+        store.shelf.set_alias("live", "zero")
     assert caught.value.status == 507
 
 
 def test_aliases_written_by_another_process_count_at_once(store):
-    store.set_alias("live", "zero")
-    other = ModelStore(store.root, load, ("zero",))
-    save(store.root / "new")
-    other.set_alias("live", "new")
-    assert store.resolve("live").name == "new"
-    (store.root / ".aliases.json").write_bytes(b"not json")
-    os.utime(store.root / ".aliases.json", ns=(1, 1))
-    assert store.aliases() == {}
+    store.shelf.set_alias("live", "zero")
+    other = ModelStore(store.shelf.root, load, ("zero",))
+    save(store.shelf.root / "new")
+    other.shelf.set_alias("live", "new")
+    assert store.shelf.resolve("live").name == "new"
+    (store.shelf.root / ".aliases.json").write_bytes(b"not json")
+    os.utime(store.shelf.root / ".aliases.json", ns=(1, 1))
+    assert store.shelf.aliases() == {}
