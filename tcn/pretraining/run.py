@@ -16,6 +16,7 @@ from tcn.config import Config, Precision, TCNConfig, require_choice, require_flo
 from tcn.models.forecast import ForecastNetwork
 from tcn.models.precision import autocast, number_format
 from tcn.pretraining.prior import sample_series
+from tcn.training.fresh import fresh
 from tcn.training.loop import LoopSettings, Report, Task, train, warmup_then_linear
 from tcn.training.origins import (
     TrainingPairs,
@@ -133,9 +134,7 @@ def pretrain(
     The run in `directory` goes on where its last checkpoint stands. `initial` gives the weights to
     start from. `report` receives step and loss every hundred steps.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # noqa: TID251 - weights of a fresh network follow the seed
-        network = ForecastNetwork(network_config)
+    network = fresh(lambda: ForecastNetwork(network_config), config.seed)
     if initial is not None:
         network.load_state_dict(initial.state_dict())
     dtype = number_format(config.precision)

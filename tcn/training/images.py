@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from tcn.classifier import ImageClassifier
 from tcn.config import Config, Precision, require_choice, require_float, require_int
-from tcn.errors import ConfigError, DataError
 from tcn.images import Augmentation, ImageSet, augment, standardise, to_tensor
-from tcn.models.image import ImageConfig, ImageNetwork, network_inputs, specs
+from tcn.models.image import ImageConfig, ImageNetwork, network_inputs
 from tcn.models.precision import autocast, number_format
 from tcn.training.digest import add_arrays
+from tcn.training.fresh import fresh
+from tcn.training.image_checks import effective, require_fit, require_same_classes
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train
 from tcn.training.moments import RunningMoments, resting_biases
 
@@ -159,12 +160,12 @@ def fit_images(
     Raises ConfigError where images and config do not fit, DataError where there are no images.
     """
     settings = train_config or ImageTrainConfig()
-    augmentation = _used(augmentation, config)
+    augmentation = effective(augmentation, config)
     network = fresh_network(config, settings.seed)
-    _require_fit(network, config, images, "The images")
+    require_fit(network, config, images, "The images")
     if validation is not None:
-        _require_fit(network, config, validation, "The validation images")
-        _require_same_classes(images, validation)
+        require_fit(network, config, validation, "The validation images")
+        require_same_classes(images, validation)
     batches = ImageBatches(images, config, settings.batch_size, settings.seed, augmentation)
     history = _History()
     moments = RunningMoments(network)
@@ -185,9 +186,7 @@ def fit_images(
 
 def fresh_network(config: ImageConfig, seed: int) -> ImageNetwork:
     """A network whose weights follow the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
-        return ImageNetwork(config)
+    return fresh(lambda: ImageNetwork(config), seed)
 
 
 def measure(
@@ -318,56 +317,6 @@ def _settle(
     if moments.norms and not is_last:
         steps = range(min(batches.steps_per_epoch, MOMENT_BATCHES) if kept > 0 else 0)
         moments.measure(network, (batches(step).inputs for step in steps))
-
-
-def _used(augmentation: Augmentation | None, config: ImageConfig) -> Augmentation | None:
-    """The augmentation, if it changes anything; refused where it would make nonsense."""
-    if augmentation is None or augmentation == Augmentation():
-        return None
-    if config.is_series and augmentation.tilt > 0.0:
-        raise ConfigError("A series cannot be tilted. Leave tilt at 0.")
-    if config.is_series and augmentation.flip and _is_causal(config.layers):
-        raise ConfigError(
-            "A causal network reads a series in the order of time; a flipped one runs backwards. "
-            "Leave flip off."
-        )
-    return augmentation
-
-
-def _is_causal(layers: tuple[specs.LayerSpec, ...]) -> bool:
-    for layer in layers:
-        if isinstance(layer, specs.Conv) and layer.padding == "causal":
-            return True
-        if isinstance(layer, specs.Residual) and _is_causal(layer.layers):
-            return True
-    return False
-
-
-def _require_fit(network: ImageNetwork, config: ImageConfig, images: ImageSet, what: str) -> None:
-    if len(images) == 0:
-        raise DataError(f"{what} are none. Give at least one of each class.")
-    fits = len(images.shape) == len(config.input_shape) and all(
-        wanted in (None, size)
-        for wanted, size in zip(config.input_shape, images.shape, strict=True)
-    )
-    if not fits:
-        raise ConfigError(
-            f"{what} are {' x '.join(map(str, images.shape))}, but the network reads "
-            f"{' x '.join('any' if n is None else str(n) for n in config.input_shape)}."
-        )
-    if network.n_outputs != len(images.class_names):
-        raise ConfigError(
-            f"{what} have {len(images.class_names)} classes, but the last layer gives "
-            f"{network.n_outputs} numbers. Make them equal."
-        )
-
-
-def _require_same_classes(images: ImageSet, validation: ImageSet) -> None:
-    if images.class_names != validation.class_names:
-        raise DataError(
-            f"The classes differ: {', '.join(images.class_names)!s:.100} in training, "
-            f"{', '.join(validation.class_names)!s:.100} in validation."
-        )
 
 
 def _fingerprint(

@@ -13,6 +13,7 @@ from tcn.models.forecast import ForecastNetwork
 from tcn.series.conditions import Conditions
 from tcn.series.features import N_FEATURES
 from tcn.series.panel import Panel
+from tcn.training.fresh import fresh
 
 Start = Forecaster | Literal["zero"] | str | None
 
@@ -91,9 +92,7 @@ def first_network(
     config: TCNConfig | WaveNetConfig, begin: Forecaster | None, seed: int
 ) -> ForecastNetwork:
     """A network with the weights of the start, or with random ones that follow the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
-        network = ForecastNetwork(config)
+    network = fresh(lambda: ForecastNetwork(config), seed)
     if begin is not None:
         same = all(getattr(config, k) == getattr(begin.config, k) for k in _COVARIATE_FIELDS)
         _take_weights(network, begin.network, config.patch_length, same)

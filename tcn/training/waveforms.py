@@ -20,6 +20,7 @@ from tcn.layers import Condition, channels_last
 from tcn.models.precision import autocast, number_format
 from tcn.models.waveform import WaveformConfig, WaveformNetwork, WaveformPiece, WaveformSet
 from tcn.training.digest import add_arrays
+from tcn.training.fresh import fresh
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 
 
@@ -137,9 +138,7 @@ def fit_waveforms(
 
 def fresh_network(config: WaveformConfig, seed: int) -> WaveformNetwork:
     """A network whose weights follow the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # noqa: TID251 - weights of a fresh network follow the seed
-        return WaveformNetwork(config)
+    return fresh(lambda: WaveformNetwork(config), seed)
 
 
 def _cuts(waveforms: WaveformSet, settings: WaveformTrainConfig) -> list[int]:
