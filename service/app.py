@@ -132,6 +132,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     elif status.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_methods_of(path)))
         detail = f"This path does not take this method. It takes {headers['Allow']}."
+        if "access-control-request-method" in request.headers:
+            detail += " Pages of other origins may call it where TCN_ALLOW_ORIGINS names them."
     problem = Problem(status.status_code, detail, headers=headers)
     return problem_response(problem, request.scope["request_id"])
 

@@ -320,6 +320,8 @@ def _json_hint(body: bytes, place: int) -> str:
         return "It is gzip: say so by the header 'Content-Encoding: gzip'."
     if body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return "Send it as UTF-8 without a byte order mark."
+    if not body.lstrip().startswith((b"{", b"[")):
+        return "A JSON object begins with '{'. POST /v1/series makes series of CSV."
     text = body.decode(errors="replace") if len(body) <= INLINE_BYTES else ""
     rest = text[place : place + 10]
     if rest.lower().lstrip("-").startswith(("nan", "inf")):

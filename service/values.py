@@ -24,7 +24,8 @@ def parse_values(
     """Return numbers as (L,) float64, null as NaN; wrong elements are noted by index."""
     if type(values) is not list:
         got = "nothing" if values is None else kind_of(values)
-        report.add(pointer(*where), f"must be a list of numbers, got {got}.")
+        hint = " Put all values of a series into one." if type(values) in NUMBERS else ""
+        report.add(pointer(*where), f"must be a list of numbers, got {got}.{hint}")
         return np.empty(0)
     numbers = _plain_numbers(values)
     if numbers is not None:

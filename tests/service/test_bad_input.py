@@ -105,6 +105,7 @@ def test_a_value_that_is_no_number_is_named_by_index(client, problem, value, kin
         ({"level": [80]}, "#", "Say 'quantile_levels'."),
         ({"series": {"a": [1], "b": [2]}}, "#/series", "Send [{'id': name, 'y': values}, ...]."),
         ({"series": [{"id": 7, "y": [1]}]}, "#/series/0/id", "Write it in quotes."),
+        ({"series": [{"y": 1}, {"y": 2}]}, "#/series/0/y", "Put all values of a series into one."),
         ({"start": "0001-01-01"}, "#/start", "years 1678 to 2261"),
         ({"start": "2024-01-01"}, "#/start", "'freq' is needed"),
         ({"freq": "fortnight"}, "#/freq", "must be a frequency"),
@@ -213,7 +214,7 @@ def test_the_type_that_curl_sends_by_itself_is_read_unless_a_page_may_have_sent_
         (b'{"series": [1, 2,], "horizon": 1}', "No comma may stand before"),
         (gzip.compress(b"{}"), "Content-Encoding: gzip"),
         ('{"series": [1]}'.encode("utf-16"), "UTF-8 without a byte order mark"),
-        (b"ds,y\n2026-01-01,1\n", "Names and strings"),
+        (b"ds,y\n2026-01-01,1\n", "POST /v1/series makes series of CSV"),
         (b'{"series": }', "Names and strings"),
     ],
 )

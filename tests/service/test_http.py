@@ -175,6 +175,11 @@ def test_other_origins_get_no_permission(server):
         headers={"Origin": "http://evil.test", "Content-Type": "application/json"},
     )
     assert not [name for name in answer.headers if name.startswith("access-control")]
+    asking = {"Origin": "http://evil.test", "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(f"{server.url}/v1/forecast", headers=asking)
+    assert answer.status_code == 405
+    assert "TCN_ALLOW_ORIGINS" in answer.json()["detail"]
+    assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 def test_origins_that_the_operator_allows_get_permission(own_server):
