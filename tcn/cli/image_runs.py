@@ -1,6 +1,5 @@
 """What the commands of `tcn images` do."""
 
-import json
 import shlex
 import shutil
 import sys
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from tcn.checkpoint import load_classifier, save_classifier
 from tcn.classifier import ImageClassifier
+from tcn.cli.config_file import read_config
 from tcn.cli.console import say, training_log, write_json, write_table
 from tcn.cli.plot import require_plotting
 from tcn.cli.train import require_place, resumable
@@ -151,21 +151,8 @@ def print_summary(network: str, shape: tuple[int, ...], classes: int, *, as_json
 
 def read_settings(path: Path | None) -> Settings:
     """Read the JSON file of --config; unknown keys are refused by name."""
-    if path is None:
-        return Settings(None, {}, {})
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no file '{path}' for --config.") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"'{path}' is not JSON: {error}.") from None
     known = ("network", "train", "augmentation")
-    if not isinstance(found, dict) or set(found) - set(known):
-        keys = sorted(set(found) - set(known)) if isinstance(found, dict) else type(found).__name__
-        raise ConfigError(f"'{path}' may hold the keys {', '.join(known)}; got {keys}.")
-    for name in ("train", "augmentation"):
-        if not isinstance(found.get(name, {}), dict):
-            raise ConfigError(f"{name!r} in '{path}' must be an object, got {found[name]!r}.")
+    found = read_config(path, known, objects=("train", "augmentation"))
     network = found.get("network")
     if network is not None and not isinstance(network, str | dict):
         raise ConfigError(f"'network' in '{path}' must be a name or an object, got {network!r}.")

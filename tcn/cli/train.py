@@ -1,6 +1,5 @@
 """`tcn train`: read, fit, save; a run that was stopped goes on with the same command."""
 
-import json
 import shlex
 import shutil
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import tcn
 from tcn.cli.columns import Columns
+from tcn.cli.config_file import read_config
 from tcn.cli.console import say, training_log, write_json
 from tcn.cli.data import require_file, stored_panel
 from tcn.config import TCNConfig, TrainConfig, WaveNetConfig
@@ -75,21 +75,7 @@ def run(
 
 def read_settings(path: Path | None) -> Settings:
     """Read the JSON file of --config; unknown keys are refused by name."""
-    if path is None:
-        return Settings(None, {}, {})
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no file '{path}' for --config.") from None
-    except ValueError as error:
-        raise ConfigError(f"'{path}' is not JSON: {error}.") from None
-    known = ("kind", "network", "train")
-    if not isinstance(found, dict) or set(found) - set(known):
-        keys = sorted(set(found) - set(known)) if isinstance(found, dict) else type(found).__name__
-        raise ConfigError(f"'{path}' may hold the keys {', '.join(known)}; got {keys}.")
-    for name in ("network", "train"):
-        if not isinstance(found.get(name, {}), dict):
-            raise ConfigError(f"{name!r} in '{path}' must be an object, got {found[name]!r}.")
+    found = read_config(path, ("kind", "network", "train"), objects=("network", "train"))
     return Settings(found.get("kind"), found.get("network", {}), found.get("train", {}))
 
 
