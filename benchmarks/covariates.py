@@ -4,8 +4,8 @@
 
 Half-hourly demand of electricity in Victoria in 2014 with temperature and working days, as it is,
 by the hour and by the day; American consumption, investment and unemployment by the quarter. The
-covariates of the horizon are those that came: forecasts of a temperature would help less. 40 origins
-each over the later 60 % of the series. `arima` is statsforecast's AutoARIMA with the same
+covariates of the horizon are those that came: forecasts of a temperature would help less. 40
+origins each over the later 60 % of the series. `arima` is statsforecast's AutoARIMA with the same
 covariates as regressors, where it can be waited for; straight lines are all that it fits.
 
 Then covariates that have nothing to do with the series, on collections of the M1, M3 and tourism

@@ -38,13 +38,21 @@ def pad_left(x: Tensor, count: int) -> Tensor:
     return functional.pad(x, (count, 0))
 
 
+def relu(x: Tensor) -> Tensor:
+    """relu(x), which overwrites `x` where no gradient is asked.
+
+    Where one is, the result of a convolution is a view, and changing it in place costs more.
+    """
+    return torch.relu(x) if torch.is_grad_enabled() else torch.relu_(x)
+
+
 def relu_behind_zeros(x: Tensor, count: int) -> Tensor:
-    """`count` columns of zeros, then relu(x), in the layout of `x`, which is overwritten.
+    """`count` columns of zeros, then relu(x), in the layout of `x`; see `relu`.
 
     Without gradients it is one pass over `x`.
     """
     if count == 0 or torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return pad_left(torch.relu_(x), count)
+        return pad_left(relu(x), count)
     if is_channels_last(x):
         return _relu_behind_zeros(x.transpose(1, 2), count, 1).transpose(1, 2)
     return _relu_behind_zeros(x, count, 2)

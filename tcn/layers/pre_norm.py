@@ -102,5 +102,5 @@ class PreNormBlock(StreamLayer[Tensor]):
         return run
 
     def _update(self, hidden: Tensor) -> Tensor:
-        update: Tensor = self.project(self.dropout(torch.relu_(hidden)))
+        update: Tensor = self.project(self.dropout(torch.relu(hidden)))
         return update

@@ -1,12 +1,11 @@
 """The residual block of the temporal convolutional network."""
 
-import torch
 from torch import Tensor
 
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.fork import fork
-from tcn.layers.layout import relu_behind_zeros
+from tcn.layers.layout import relu, relu_behind_zeros
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, StreamLayer, picked
 
@@ -80,9 +79,9 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
         return run
 
     def _activate(self, hidden: Tensor) -> Tensor:
-        activated: Tensor = self.dropout(torch.relu_(hidden))
+        activated: Tensor = self.dropout(relu(hidden))
         return activated
 
     def _output(self, x: Tensor, hidden: Tensor) -> Tensor:
         shortcut = x if self.project is None else self.project(x)
-        return torch.relu_(self._activate(hidden) + shortcut)
+        return relu(self._activate(hidden) + shortcut)

@@ -37,7 +37,7 @@ class ModulatedMLP(nn.Module):
     def forward(self, tokens: Tensor, state: Tensor) -> Tensor:
         gain, shift = self.film(state)[:, :, None].chunk(2, dim=-1)
         hidden = self.norm(tokens) * (1.0 + gain) + shift
-        update: Tensor = self.narrow(self.dropout(torch.relu_(self.widen(hidden))))
+        update: Tensor = self.narrow(self.dropout(torch.relu(self.widen(hidden))))
         return tokens + update
 
 
