@@ -8,7 +8,7 @@ RUN python -m venv /opt/tcn
 ARG TORCH_ARGS=""
 COPY constraints.txt .
 RUN /opt/tcn/bin/pip install --no-cache-dir -c constraints.txt ${TORCH_ARGS} torch
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY tcn tcn
 COPY service service
 RUN /opt/tcn/bin/pip install --no-cache-dir -c constraints.txt ".[service,postgres]"

@@ -1,6 +1,6 @@
 // Elements of the page, and what it says about itself.
 
-import { Refused } from "./api.js";
+import { key, Refused } from "./api.js";
 
 const RESULTS = ["chart", "readout", "summary", "notes", "measures", "downloads", "table"];
 
@@ -17,12 +17,17 @@ export function say(text) { $("status").textContent = text; }
 
 export function complain(error) {
   const place = $("error");
-  place.textContent = error instanceof Refused ? error.message : `Something went wrong on this page: ${error.message}`;
+  place.textContent = sentenceOf(error);
   place.hidden = false;
   for (const name of RESULTS) $(name).classList.add("stale");
   reveal(place);
   say("");
   if (error.status === 401 || error.status === 403) { $("access").open = true; $("key").focus(); }
+}
+
+function sentenceOf(error) {
+  if (error.status === 401) return key.get() ? "The server does not accept this key. Give another one under 'Key'." : "This server asks for a key. Give it under 'Key'.";
+  return error instanceof Refused ? error.message : `Something went wrong on this page: ${error.message}`;
 }
 
 export function refresh() {

@@ -79,6 +79,17 @@ def test_the_wheel_holds_weights_page_and_type_marker():
     assert not {name for name in missing if "__pycache__" not in name}
 
 
+def test_the_page_of_the_package_leads_to_no_file():
+    project = WheelBuilder(str(ROOT)).metadata.core
+    page = project.readme
+    assert project.readme_content_type == "text/markdown"
+    assert page.startswith("# tcn-forecast")
+    assert "docs/service.md" in page
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert all(link.startswith("https://") for link in links)
+    assert set(project.license_files) == {"LICENSE", "service/web/uPlot.LICENSE.txt"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
