@@ -19,6 +19,7 @@ from service.gate import FAILED, GatedApp
 from service.logs import access
 from service.routes import (
     classify,
+    finetuning,
     forecast,
     jobs,
     judging,
@@ -43,7 +44,8 @@ ROUTERS = (
     streams.router,
     models.router,
     models.admin,
-    nixtla.trainer,
+    finetuning.trainer,
+    finetuning.router,
     nixtla.router,
     operations.router,
     operations.read,

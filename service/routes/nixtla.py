@@ -1,8 +1,6 @@
 """Routes of the NixtlaClient protocol; errors have the client's shape, `{"detail": "..."}`."""
 
 import asyncio
-import hashlib
-import re
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -14,15 +12,13 @@ from service import nixtla
 from service.access import Scope, owner_filter, owner_of
 from service.engine import Predictor
 from service.errors import Problem
-from service.jobs import Job, new_id
+from service.jobs import Job
 from service.routing import RawRoute, json_response
-from service.runner import job_directory
 from service.schemas import MODEL_NAME
 from service.settings import Settings
 from service.shelf import ModelRef
 from service.state import ServiceState, state_of
-from service.trainer import SERIES
-from service.wire import DEFAULT_MODEL, MODEL_ID, Wire, parse, refuse_many_sizes
+from service.wire import DEFAULT_MODEL, Wire, parse, refuse_many_sizes
 
 Task = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -35,10 +31,8 @@ TASKS: dict[str, Task] = {
 }
 JOB_TASKS = TASKS | {"simulate": nixtla.simulate}
 STATUSES = {409: 422}  # the client sends a request that got 409 again, for a minute
-POLL_S = 0.2
 INPUT_SIZE = 1024
 HORIZON = 24
-LOSSES = ("default", "mae", "mse", "rmse", "mape", "smape", "poisson")
 NOT_OFFERED = "This server does not offer it. Forecasts, simulations and fine-tuning are."
 
 
@@ -60,13 +54,13 @@ class NixtlaRoute(RawRoute):
         return answered
 
 
-def _router(scope: Scope) -> APIRouter:
+def new_nixtla_router(scope: Scope) -> APIRouter:
+    """Return a router whose refusals have the client's shape."""
     kind = type(f"Nixtla{scope.title()}Route", (NixtlaRoute,), {"scope": scope})
     return APIRouter(route_class=kind, include_in_schema=False)
 
 
-router = _router("read")
-trainer = _router("train")
+router = new_nixtla_router("read")
 
 
 @router.get("/validate_api_key")
@@ -96,16 +90,17 @@ async def models(request: Request) -> Response:
 async def model_params(request: Request) -> Response:
     """Return how much history the client should send, and the horizon trained for."""
     state = state_of(request)
-    _, predictor = await _predictor(state, request.query_params.get("model"), None)
+    _, predictor = await predictor_of(state, request.query_params.get("model"), None)
     config = getattr(predictor, "config", None)
     input_size = int(getattr(config, "context_length", INPUT_SIZE))
     horizon = int(getattr(config, "horizon", HORIZON))
     return json_response({"detail": {"input_size": input_size, "horizon": horizon}})
 
 
-async def _predictor(
+async def predictor_of(
     state: ServiceState, model: object, finetuned: object
 ) -> tuple[ModelRef, Predictor]:
+    """Return the model that a request names, or the default one for the client's own names."""
     name = finetuned or model
     if name is None or (isinstance(name, str) and DEFAULT_MODEL.fullmatch(name)):
         name = state.settings.default_model
@@ -114,7 +109,8 @@ async def _predictor(
     return await state.store.get(name)
 
 
-async def _read(request: Request) -> tuple[ServiceState, Wire]:
+async def read_wire(request: Request) -> tuple[ServiceState, Wire]:
+    """Return the series and fields that a body holds."""
     state = state_of(request)
     settings = state.settings
     wire = await state.bodies.read_json_as(
@@ -127,7 +123,7 @@ async def _read(request: Request) -> tuple[ServiceState, Wire]:
 
 async def _run(state: ServiceState, task: Task, wire: Wire) -> dict[str, Any]:
     fields = wire.fields
-    _, predictor = await _predictor(state, fields.get("model"), fields.get("finetuned_model_id"))
+    _, predictor = await predictor_of(state, fields.get("model"), fields.get("finetuned_model_id"))
     return await task(state.engine, predictor, wire, state.settings)
 
 
@@ -137,12 +133,9 @@ async def run_task(request: Request) -> Response:
     task = TASKS.get(request.path_params["task"])
     if task is None:
         raise Problem(404, "There is no such task. NixtlaClient's forecasting tasks are offered.")
-    state, wire = await _read(request)
+    state, wire = await read_wire(request)
     answer = await _run(state, task, wire)
     return await asyncio.to_thread(json_response, answer)
-
-
-# Jobs
 
 
 @router.post("/v2/{task}/async")
@@ -154,7 +147,7 @@ async def submit(request: Request) -> Response:
     task = JOB_TASKS.get(name)
     if task is None:
         raise Problem(404, "There is no such task. NixtlaClient's forecasting tasks are offered.")
-    state, wire = await _read(request)
+    state, wire = await read_wire(request)
     timeout_s = _timeout(wire, state.settings)
 
     async def work() -> dict[str, Any]:
@@ -189,7 +182,7 @@ async def job_status(request: Request) -> Response:
     job = await asyncio.to_thread(state.jobs.get, job_id, owner_filter(request))
     result = job.result
     if job.kind == "train" and job.status == "succeeded":
-        result = _finetuned(job)
+        result = finetuned(job)
     return json_response(
         {"job_id": job.id, "status": job.status, "result": result, "error": job.error}
     )
@@ -209,149 +202,11 @@ async def cancel(request: Request) -> Response:
     return json_response({"job_id": job.id, "status": job.status}, 202)
 
 
-# Fine-tuning
-
-
-def _finetuned(job: Job) -> dict[str, Any]:
+def finetuned(job: Job) -> dict[str, Any]:
+    """Return what the client gets of a fine-tuning that succeeded."""
     return {
         "finetuned_model_id": job.model,
         "input_tokens": 0,
         "output_tokens": 0,
         "finetune_tokens": 0,
     }
-
-
-@trainer.post("/v2/finetune/async")
-async def submit_finetune(request: Request) -> Response:
-    """Queue a training job."""
-    job = await _queue_finetune(request)
-    return json_response({"job_id": job.id}, 202)
-
-
-@trainer.post("/v2/finetune")
-async def finetune(request: Request) -> Response:
-    """Train, and answer when it is done; the same request again waits for the same job."""
-    state = state_of(request)
-    job = await _queue_finetune(request)
-    while not job.has_ended:
-        if state.readiness.is_draining:
-            raise Problem(503, "The server is shutting down. Try again.")
-        await asyncio.sleep(POLL_S)
-        job = await asyncio.to_thread(state.jobs.get, job.id)
-    if job.status != "succeeded":
-        raise Problem(422, job.error or f"The fine-tuning has {job.status}.")
-    return json_response(_finetuned(job))
-
-
-async def _queue_finetune(request: Request) -> Job:
-    state, wire = await _read(request)
-    fields = wire.fields
-    base, predictor = await _predictor(state, fields.get("model"), fields.get("finetuned_model_id"))
-    output = fields.get("output_model_id")
-    if output is not None and not (isinstance(output, str) and MODEL_ID.fullmatch(output)):
-        raise Problem(
-            422, "output_model_id must have 1 to 36 letters, digits, dashes, underscores."
-        )
-    name = output or f"finetuned-{new_id()[:12]}"
-    if not re.match(r"[A-Za-z0-9]", name):
-        raise Problem(422, "output_model_id must begin with a letter or a digit.")
-    steps = wire.whole("finetune_steps", 10, 1, 100_000)
-    loss = fields.get("finetune_loss", "default")
-    labels = {
-        "base_model_id": base.name,
-        "steps": steps,
-        "depth": wire.whole("finetune_depth", 1, 1, 5),
-        "loss": loss if loss in LOSSES else "default",
-        "model": str(fields.get("model") or base.name)[:64],
-        "freq": str(fields.get("freq") or "")[:32],
-    }
-    series = {"series": [_series_of(item) for item in wire.series]}
-    data = await asyncio.to_thread(orjson.dumps, series, None, orjson.OPT_SERIALIZE_NUMPY)
-    digest = hashlib.sha256(orjson.dumps(fields) + data).hexdigest()
-    request_key = (f"nixtla {digest[:48]}", digest)
-    job = await asyncio.to_thread(state.jobs.find, owner_of(request), request_key)
-    if job is not None and job.status != "failed":
-        return job
-    if output is not None and name in {
-        item.partition("/")[0] for item in state.store.shelf.names()
-    }:
-        raise Problem(422, f"There is a model {name!r} already. Use another output_model_id.")
-    params = {
-        "horizon": _training_horizon(predictor, wire),
-        "start": base.name if base.path is None else str(base.path),
-        "train": {"max_epochs": 1, "steps_per_epoch": steps},
-        "labels": labels,
-    }
-    job_id = new_id()
-    place = job_directory(state.settings, job_id) / SERIES
-    await asyncio.to_thread(_write, place, data)
-    return await asyncio.to_thread(
-        state.jobs.add,
-        "train",
-        owner_of(request),
-        name,
-        params,
-        version="1",
-        job_id=job_id,
-        request=request_key if job is None else None,
-    )
-
-
-def _training_horizon(predictor: Predictor, wire: Wire) -> int:
-    """Return the model's own horizon, or what a quarter of the longest series allows."""
-    own = int(getattr(getattr(predictor, "config", None), "horizon", HORIZON))
-    return max(1, min(own, int(wire.lengths.max()) // 4))
-
-
-def _series_of(item: Any) -> dict[str, Any]:
-    start = item.start.value
-    dated = {"start": f"{start.astype('datetime64[s]')}"} if item.start.is_dated else {}
-    return {"id": item.id, "y": item.y, **dated, **({"freq": item.freq} if item.freq else {})}
-
-
-def _write(path: Any, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-
-@router.get("/v2/finetuned_models")
-async def finetuned_models(request: Request) -> Response:
-    """List the models that fine-tuning made."""
-    found = await asyncio.to_thread(_list_finetuned, state_of(request))
-    return json_response({"finetuned_models": found})
-
-
-@router.get("/v2/finetuned_models/{model_id}")
-async def finetuned_model(request: Request) -> Response:
-    """Describe one."""
-    found = await asyncio.to_thread(_list_finetuned, state_of(request))
-    for item in found:
-        if item["id"] == request.path_params["model_id"]:
-            return json_response(item)
-    raise Problem(404, "There is no fine-tuned model of this id.")
-
-
-@trainer.delete("/v2/finetuned_models/{model_id}")
-async def delete_finetuned(request: Request) -> Response:
-    """Delete one."""
-    state = state_of(request)
-    model_id = request.path_params["model_id"]
-    found = await asyncio.to_thread(_list_finetuned, state)
-    if model_id not in {item["id"] for item in found}:
-        raise Problem(404, "There is no fine-tuned model of this id.")
-    await asyncio.to_thread(state.store.delete, model_id)
-    return Response(status_code=204)
-
-
-def _list_finetuned(state: ServiceState) -> list[dict[str, Any]]:
-    found = []
-    for name in state.store.shelf.names():
-        if "/" not in name:
-            continue
-        described = state.store.describe(state.store.shelf.resolve(name))
-        labels = described.get("info", {}).get("labels")
-        if isinstance(labels, dict):
-            created = described.get("created")
-            made = {"id": name.partition("/")[0], "created_at": created, "created_by": "service"}
-            found.append(made | labels)
-    return found

@@ -39,7 +39,7 @@ export function refresh() {
 export function reveal(place) {
   const { top } = place.getBoundingClientRect();
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (top < 0 || top > innerHeight - 80) place.scrollIntoView({ behavior: isCalm ? "auto" : "smooth", block: "start" });
+  if (top < 0 || top > innerHeight * 0.6) place.scrollIntoView({ behavior: isCalm ? "auto" : "smooth", block: "start" });
 }
 
 // Does what a button asks for; the button waits meanwhile.
