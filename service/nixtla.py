@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.engine import Engine, Predictor
 from service.errors import Problem
+from service.exogenous import contributions
 from service.schemas import ForecastRequest
 from service.settings import Settings
 from service.values import FloatArray
@@ -99,16 +100,18 @@ async def forecast(
     h = _horizon(wire, settings)
     levels = wire.levels()
     wanted = quantile_levels_of(levels)
+    wire = wire.with_future()
     made = await forecast_cut(engine, predictor, wire, wire.lengths, h, wanted)
+    added = await contributions(predictor, wire.series, h, wire.n_exogenous)
+    mean = made.mean.ravel()
     answer: dict[str, Any] = {
-        "mean": made.mean.ravel(),
+        "mean": mean,
         "intervals": intervals_of(levels, made.quantiles),
-        "weights_x": [0.0] * wire.n_exogenous if wire.n_exogenous else None,
-        **tokens(wire, made.mean.size),
+        "weights_x": added.weights or None,
+        **tokens(wire, mean.size),
     }
     if wire.fields.get("feature_contributions"):
-        rows = [np.zeros(made.mean.size)] * wire.n_exogenous
-        answer["feature_contributions"] = [*rows, made.mean.ravel()]
+        answer["feature_contributions"] = [*added.ahead, mean - added.ahead.sum(axis=0)]
     return answer
 
 
@@ -153,6 +156,7 @@ async def cross_validation(
             f" {h} need {need:,}. Use fewer windows or a shorter h.",
         )
     wanted = quantile_levels_of(levels)
+    wire = wire.with_past()
     made = [await forecast_cut(engine, predictor, wire, cut, h, wanted) for cut in starts]
     mean = np.stack([item.mean for item in made], axis=1)
     quantiles = np.stack([item.quantiles for item in made], axis=1)

@@ -7,13 +7,15 @@ as the client adds some with every version.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.covariates import Covariate
 from service.errors import Problem, Report, kind_of
+from service.exogenous import Column, parse_column, with_covariates
 from service.schemas import SeriesInput
 from service.settings import Settings
 from service.times import Start, parse_start
@@ -34,7 +36,8 @@ class Wire:
 
     fields: Mapping[str, Any]
     series: list[SeriesInput]
-    n_exogenous: int
+    columns: Sequence[Column] = ()  # over all series; those known ahead reach over the horizon
+    n_ahead: int = 0
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -45,6 +48,25 @@ class Wire:
     def offsets(self) -> NDArray[np.int64]:
         """Place of each series' first value in the flat `y`."""
         return np.concatenate([[0], np.cumsum(self.lengths)])[:-1]
+
+    @property
+    def n_exogenous(self) -> int:
+        """Number of exogenous columns."""
+        return len(self.columns)
+
+    def with_future(self) -> "Wire":
+        """The series with the columns that the request holds over the horizon as covariates."""
+        columns = [each if k < self.n_ahead else None for k, each in enumerate(self.columns)]
+        return replace(self, series=with_covariates(self.series, columns))
+
+    def with_past(self) -> "Wire":
+        """The series with all columns but `hist_exog`, for forecasts of their own past."""
+        past = self.fields.get("hist_exog")
+        past = set(past) if isinstance(past, list) else set()
+        columns = [
+            None if k in past else (seen, seen[:0]) for k, (seen, _) in enumerate(self.columns)
+        ]
+        return replace(self, series=with_covariates(self.series, columns))
 
     def whole(self, name: str, default: int | None, low: int, high: int) -> int:
         """Return a field that is a whole number in [low, high]."""
@@ -85,9 +107,9 @@ def parse(body: Any, settings: Settings) -> Wire:
         SeriesInput(str(i), piece, start, freq)
         for i, (piece, start) in enumerate(zip(pieces, starts, strict=True))
     ]
-    n_exogenous = _check_columns(data, len(y), len(sizes), body.get("h"))
+    columns = _columns(data, len(y), len(sizes), body.get("h"))
     fields = {name: value for name, value in body.items() if name != "series"}
-    return Wire(fields, series, n_exogenous)
+    return Wire(fields, series, columns, len(data.get("X_future") or []))
 
 
 def refuse_many_sizes(text: bytes, settings: Settings) -> None:
@@ -149,15 +171,20 @@ def _starts(value: Any, n_series: int, freq: str | None) -> list[Start]:
     return starts if all(start.is_dated for start in starts) else [Start()] * n_series
 
 
-def _check_columns(data: Mapping[str, Any], n_values: int, n_series: int, h: Any) -> int:
-    """Check the lengths of the exogenous columns; return how many there are."""
+def _columns(data: Mapping[str, Any], n_values: int, n_series: int, h: Any) -> list[Column]:
+    """Check and read the exogenous columns."""
     columns, future = data.get("X") or [], data.get("X_future") or []
     if not isinstance(columns, list) or not isinstance(future, list) or len(future) > len(columns):
         raise Problem(422, "series.X and X_future must be lists of columns, X_future no more.")
     _check_lengths("X", columns, n_values)
     if future and type(h) is int:
         _check_lengths("X_future", future, n_series * h)
-    return len(columns)
+    report = Report()
+    seen = [parse_column(each, ("series", "X", k), report) for k, each in enumerate(columns)]
+    ahead = [parse_column(each, ("series", "X_future", k), report) for k, each in enumerate(future)]
+    report.raise_if_any()
+    nothing: list[Covariate] = [np.empty(0)] * (len(seen) - len(ahead))
+    return list(zip(seen, [*ahead, *nothing], strict=True))
 
 
 def _check_lengths(name: str, columns: Sequence[Any], length: int) -> None:

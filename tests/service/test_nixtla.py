@@ -11,6 +11,8 @@ import orjson
 import pytest
 import zstandard
 
+import tcn
+
 Y = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
 SIZES = [8, 6]
 
@@ -118,6 +120,63 @@ def test_exogenous_columns_are_taken_and_have_no_weight(client):
     assert answer["weights_x"] == [0.0, 0.0]
     assert [len(row) for row in answer["feature_contributions"]] == [4, 4, 4]
     assert answer["feature_contributions"][-1] == answer["mean"]
+
+
+def promoted(n, h, seed=0):
+    """Sales of two series that a promotion raises, and a column that has nothing to do with it."""
+    rng = np.random.default_rng(seed)
+    is_on = (rng.random((2, n + h)) < 0.2).astype(float)
+    sales = 50.0 + 20.0 * is_on + rng.normal(size=is_on.shape)
+    noise = rng.normal(size=is_on.shape)
+    series = {
+        "y": sales[:, :n].ravel().tolist(),
+        "sizes": [n, n],
+        "X": [is_on[:, :n].ravel().tolist(), noise[:, :n].ravel().tolist()],
+        "X_future": [is_on[:, n:].ravel().tolist(), noise[:, n:].ravel().tolist()],
+    }
+    return series, sales[:, n:].ravel()
+
+
+def test_columns_known_ahead_act_on_a_forecast_and_their_shares_add_up(make_client):
+    client = make_client(lambda _: tcn.load("zero"))
+    series, actual = promoted(90, 6)
+    answer = ask(client, "forecast", series=series, h=6, freq="D", feature_contributions=True)
+    assert np.abs(np.array(answer["mean"]) - actual).mean() < 3.0
+    parts = np.array(answer["feature_contributions"])
+    np.testing.assert_allclose(parts.sum(axis=0), answer["mean"])
+    assert np.ptp(parts[0]) > 15.0
+    assert answer["weights_x"][0] > 0.9
+    assert sum(answer["weights_x"]) == pytest.approx(1.0)
+
+
+def test_columns_of_the_past_alone_do_not_act(make_client):
+    client = make_client(lambda _: tcn.load("zero"))
+    series, _ = promoted(90, 6)
+    plain = ask(client, "forecast", series={**series, "X": None, "X_future": None}, h=6, freq="D")
+    answer = ask(client, "forecast", series={**series, "X_future": None}, h=6, freq="D")
+    assert answer["mean"] == plain["mean"]
+    assert answer["weights_x"] == [0.0, 0.0]
+
+
+def test_columns_act_on_windows_of_the_past_unless_they_are_known_late(make_client):
+    client = make_client(lambda _: tcn.load("zero"))
+    series, _ = promoted(90, 6)
+    series["X_future"] = None
+    y = np.array(series["y"]).reshape(2, -1)[:, -6:].ravel()
+    errors = [
+        np.abs(ask(client, "cross_validation", series=series, h=6, freq="D", **late)["mean"] - y)
+        for late in ({}, {"hist_exog": [0, 1]})
+    ]
+    assert errors[0].mean() < 0.5 * errors[1].mean()
+
+
+def test_a_column_of_texts_acts_by_its_categories(make_client):
+    client = make_client(lambda _: tcn.load("zero"))
+    series, actual = promoted(90, 6)
+    for name in ("X", "X_future"):
+        series[name][0] = ["on" if each else "off" for each in series[name][0]]
+    answer = ask(client, "forecast", series=series | {"categorical_exog": [0]}, h=6, freq="D")
+    assert np.abs(np.array(answer["mean"]) - actual).mean() < 3.0
 
 
 def test_windows_of_a_cross_validation(client):
