@@ -53,6 +53,7 @@ class Checkpoint:
 
     @property
     def n_parameters(self) -> int:
+        """Numbers in all tensors, those that are not trained too."""
         return sum(spec.n_elements for spec in self.specs.values())
 
     def check(self, network: nn.Module) -> None:

@@ -44,6 +44,7 @@ class TensorSpec:
 
     @property
     def n_elements(self) -> int:
+        """Numbers in the tensor."""
         return math.prod(self.shape)
 
 

@@ -30,6 +30,7 @@ class GroupedParquet:
 
     @property
     def n_series(self) -> int:
+        """Series in the file."""
         return len(self.first_rows)
 
     @classmethod

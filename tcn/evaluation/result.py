@@ -60,6 +60,7 @@ class BacktestResult:
 
     @property
     def n_windows(self) -> int:
+        """Windows that at least one series was long enough for."""
         return len(self.windows)
 
     def relative(self, method: str | None = None) -> Measures | None:

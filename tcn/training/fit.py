@@ -36,6 +36,7 @@ from tcn.training.starting import (
 from tcn.training.validation import HeldBack, calibrate, validation_loss
 from tcn.training.windows import (
     PanelBatches,
+    ValidationWindows,
     WindowSettings,
     split_by_time,
     validation_batches,
@@ -81,18 +82,11 @@ def fit(
     require_panel(panel)
     settings = train_config or TrainConfig()
     begin = starting_point(start)
-    conditions = conditions_for(panel, begin)
-    config = with_conditions(chosen_config(config, begin, horizon), conditions)
-    require_compatible(config, begin)
-    seasons = cycles_of(panel, config.season_length, newest=config.context_length)
-    seasons = np.where(panel.lengths > seasons, seasons, 1)
-    split = split_by_time(panel, config.horizon, settings.validation_length)
-    run = _Fit(panel, config, settings, begin, conditions, seasons, progress or _silent)
+    run = _prepared(panel, chosen_config(config, begin, horizon), settings, begin, progress)
+    split = split_by_time(panel, run.config.horizon, settings.validation_length)
     place = None if directory is None else Path(directory)
     network = run.first_network()
-    held_back = validation_batches(
-        panel, split.windows, seasons, conditions, run.windows, network.positions_read
-    )
+    held_back = run.held_back(split.windows, network.positions_read)
     done = run.train(network, split.train_lengths, held_back, place)
     manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
     share = 1.0
@@ -104,13 +98,29 @@ def fit(
         network = run.refit(done, share, place)
         manifest["refit_steps"] = done.best_step
     return Forecaster(
-        config=config,
+        config=run.config,
         network=network,
         name=name,
         manifest=manifest,
         calibration=calibration,
-        conditions=conditions,
+        conditions=run.conditions,
     )
+
+
+def _prepared(
+    panel: Panel,
+    config: TCNConfig | WaveNetConfig,
+    settings: TrainConfig,
+    begin: Forecaster | None,
+    report: Report | None,
+) -> "_Fit":
+    """What is trained: the config with the panel's covariates, and the cycle of each series."""
+    conditions = conditions_for(panel, begin)
+    config = with_conditions(config, conditions)
+    require_compatible(config, begin)
+    seasons = cycles_of(panel, config.season_length, newest=config.context_length)
+    seasons = np.where(panel.lengths > seasons, seasons, 1)
+    return _Fit(panel, config, settings, begin, conditions, seasons, report or _silent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +137,7 @@ class _Fit:
 
     @property
     def windows(self) -> WindowSettings:
+        """Sizes of training windows."""
         config, settings = self.config, self.settings
         return WindowSettings(
             horizon=config.horizon,
@@ -139,7 +150,14 @@ class _Fit:
         )
 
     def first_network(self) -> ForecastNetwork:
+        """The network before the first step."""
         return first_network(self.config, self.begin, self.settings.seed)
+
+    def held_back(self, windows: ValidationWindows, positions_read: int) -> HeldBack:
+        """The windows that are not trained on, as the network reads them."""
+        return validation_batches(
+            self.panel, windows, self.seasons, self.conditions, self.windows, positions_read
+        )
 
     def train(
         self,

@@ -133,6 +133,22 @@ def test_series_too_short_for_a_window_are_left_out_and_named():
     assert result.to_dict()["windows"][0]["n_left_out"] == 2
 
 
+def test_series_with_nothing_known_before_or_after_the_cutoff_are_left_out():
+    known = np.arange(9.0)
+    ended, begun = np.r_[known[:6], [NAN] * 3], np.r_[[NAN] * 5, known[5:]]
+    panel = Panel.from_arrays([known, ended, begun], ids=["whole", "ended", "begun"])
+    (window,) = backtest(baselines.naive, panel, horizon=3, n_windows=1).windows
+    assert window.left_out.tolist() == ["ended", "begun"]
+
+
+def test_windows_may_be_one_point_apart_and_keep_what_is_no_baseline():
+    panel = panel_of(season_length=1)
+    result = backtest(oracle(panel), panel, horizon=2, n_windows=2, step_size=1)
+    first, second = (window.actual for window in result.windows)
+    np.testing.assert_array_equal(first[:, 1], second[:, 0])
+    assert [list(window.forecasts) for window in result.windows] == [["forecaster"]] * 2
+
+
 def test_windows_no_series_is_long_enough_for_are_skipped():
     panel = Panel.from_arrays([np.arange(8.0)])
     result = backtest(baselines.naive, panel, horizon=3, n_windows=5)
