@@ -191,6 +191,7 @@ async def forecast_past(
 ) -> Tail:
     """Forecast up to `n_windows` blocks that end where each series ends, each from its past."""
     wanted = quantile_levels_of(levels)
+    plain = [replace(item, future_covariates={}) for item in wire.series]  # too many to regress
     mean: list[Rows] = [[] for _ in wire.series]
     quantiles: list[Rows] = [[] for _ in wire.series]
     for back in range(n_windows, 0, -1):
@@ -202,7 +203,7 @@ async def forecast_past(
         ]
         if not rows:
             continue
-        part = replace(wire, series=[wire.series[i] for i in rows])
+        part = replace(wire, series=[plain[i] for i in rows])
         made = await forecast_cut(engine, predictor, part, cuts[rows], block, wanted)
         for place, i in enumerate(rows):
             mean[i].append(made.mean[place])

@@ -6,7 +6,7 @@ as the client adds some with every version.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import Problem, Report, kind_of
+from service.exogenous import WAS_INFINITE, read_exogenous
 from service.schemas import SeriesInput
 from service.settings import Settings
 from service.times import Start, parse_start
@@ -23,7 +24,6 @@ from tcn.series import parse_frequency
 
 DEFAULT_MODEL = re.compile(r"timegpt-.*|azureai", re.IGNORECASE)
 MODEL_ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
-WAS_INFINITE = 3.4e38
 MAX_FREQ = 32
 _SIZES = re.compile(rb'"sizes"\s*:\s*\[')
 
@@ -81,13 +81,13 @@ def parse(body: Any, settings: Settings) -> Wire:
     freq = _frequency(body.get("freq"))
     starts = _starts(data.get("start_datetime"), len(sizes), freq)
     pieces = np.split(y, np.cumsum(sizes)[:-1])
+    exogenous = read_exogenous(data, body, sizes)
     series = [
-        SeriesInput(str(i), piece, start, freq)
-        for i, (piece, start) in enumerate(zip(pieces, starts, strict=True))
+        SeriesInput(str(i), piece, start, freq, future_covariates=known)
+        for i, (piece, start, known) in enumerate(zip(pieces, starts, exogenous.known, strict=True))
     ]
-    n_exogenous = _check_columns(data, len(y), len(sizes), body.get("h"))
     fields = {name: value for name, value in body.items() if name != "series"}
-    return Wire(fields, series, n_exogenous)
+    return Wire(fields, series, exogenous.n_columns)
 
 
 def refuse_many_sizes(text: bytes, settings: Settings) -> None:
@@ -147,22 +147,3 @@ def _starts(value: Any, n_series: int, freq: str | None) -> list[Start]:
     ]
     report.raise_if_any()
     return starts if all(start.is_dated for start in starts) else [Start()] * n_series
-
-
-def _check_columns(data: Mapping[str, Any], n_values: int, n_series: int, h: Any) -> int:
-    """Check the lengths of the exogenous columns; return how many there are."""
-    columns, future = data.get("X") or [], data.get("X_future") or []
-    if not isinstance(columns, list) or not isinstance(future, list) or len(future) > len(columns):
-        raise Problem(422, "series.X and X_future must be lists of columns, X_future no more.")
-    _check_lengths("X", columns, n_values)
-    if future and type(h) is int:
-        _check_lengths("X_future", future, n_series * h)
-    return len(columns)
-
-
-def _check_lengths(name: str, columns: Sequence[Any], length: int) -> None:
-    for index, column in enumerate(columns):
-        if not isinstance(column, list) or len(column) != length:
-            raise Problem(422, f"series.{name}[{index}] must have {length:,} values.")
-        if not set(map(type, column)) <= {int, float, str, type(None)}:
-            raise Problem(422, f"series.{name}[{index}] must hold numbers, texts or null.")

@@ -11,6 +11,8 @@ import orjson
 import pytest
 import zstandard
 
+import tcn
+
 Y = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
 SIZES = [8, 6]
 
@@ -118,6 +120,34 @@ def test_exogenous_columns_are_taken_and_have_no_weight(client):
     assert answer["weights_x"] == [0.0, 0.0]
     assert [len(row) for row in answer["feature_contributions"]] == [4, 4, 4]
     assert answer["feature_contributions"][-1] == answer["mean"]
+
+
+def test_columns_known_ahead_act_on_the_forecasts_of_their_own_series(make_client):
+    client = make_client(lambda name: tcn.load("zero"))
+    rng = np.random.default_rng(3)
+    promo = (rng.random(220) < 0.3).astype(float)
+    values = 50 + 20 * promo + rng.normal(0, 1, 220)
+    ahead = [1.0, 0.0, 1.0, 0.0]
+    series = {
+        "y": values.tolist(),
+        "sizes": [120, 100],
+        "X": [promo.tolist(), rng.normal(size=220).tolist()],
+        "X_future": [[*ahead, *ahead[::-1]]],
+    }
+    request = {"series": series, "freq": "D", "h": 4, "level": [80]}
+    mean = np.array(client.post("/v2/forecast", request).json()["mean"]).reshape(2, 4)
+    assert np.all(mean[0, [0, 2]] > mean[0, [1, 3]] + 12)
+    assert np.all(mean[1, [1, 3]] > mean[1, [0, 2]] + 12)
+    del series["X_future"]
+    request |= {"n_windows": 2, "step_size": 4}
+    known = client.post("/v2/cross_validation", request).json()
+    hidden = client.post("/v2/cross_validation", request | {"hist_exog": [0, 1]}).json()
+    actual = np.array(series["y"])[known["idxs"]]
+    error = [np.abs(np.array(answer["mean"]) - actual).mean() for answer in (known, hidden)]
+    assert error[0] < 0.5 * error[1]
+    assert client.post("/v2/historic_forecast", request).status_code == 200
+    request["hist_exog"] = "all"
+    assert client.post("/v2/cross_validation", request).json() == known
 
 
 def test_windows_of_a_cross_validation(client):
