@@ -1,29 +1,38 @@
-"""The exogenous columns of NixtlaClient as covariates, and what each of them adds to a forecast.
+"""Exogenous columns that NixtlaClient sends: checked, and those known ahead as covariates.
 
-Columns that are known ahead act by a regression in any model (see `tcn.series.effects`); those of
-the past alone do not.
+`series.X` holds a column's values of all series one after the other; `series.X_future` the next `h`
+of each series, for as many of the first columns as are known ahead. Tasks of the past have no
+`X_future`: there all columns are known but those that `hist_exog` lists.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.covariates import Covariate
 from service.engine import Predictor
-from service.errors import Report
+from service.errors import Problem
 from service.panels import to_panel
 from service.schemas import SeriesInput
-from service.values import FloatArray, parse_values
+from service.values import FloatArray
 from tcn.errors import TcnError
 from tcn.series.effects import Effects
 
-LARGEST = 3.4e38  # values beyond were infinite in the client: they count as missing
-MOST_LETTERS = 64
+WAS_INFINITE = 3.4e38
 
-Column = tuple[Covariate, Covariate]  # its values over the series, and over the horizon
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Exogenous:
+    """How many columns there are, and by series the covariates that are known ahead."""
+
+    n_columns: int
+    known: list[Mapping[str, Covariate]]
 
 
 class Contributions(NamedTuple):
@@ -33,52 +42,60 @@ class Contributions(NamedTuple):
     weights: list[float]  # (K,) shares of what all of them add to the past; 0 without any effect
 
 
-def parse_column(values: Any, where: tuple[str | int, ...], report: Report) -> Covariate:
-    """Numbers, NaN where missing, or texts."""
-    if str in set(map(type, values)):
-        return [None if each is None else str(each)[:MOST_LETTERS] for each in values]
-    numbers = parse_values(values, where, report, may_be_missing=True)
-    return np.where(np.abs(numbers) < LARGEST, numbers, np.nan)
+def read_exogenous(data: Mapping[str, Any], body: Mapping[str, Any], sizes: Index) -> Exogenous:
+    """Check the columns of a request whose series have these sizes. Raises `Problem` 422."""
+    past, future = data.get("X") or [], data.get("X_future") or []
+    if not isinstance(past, list) or not isinstance(future, list) or len(future) > len(past):
+        raise Problem(422, "series.X and X_future must be lists of columns, X_future no more.")
+    _check_columns("X", past, int(sizes.sum()))
+    h = body.get("h")
+    ahead = h if future and type(h) is int else 0
+    if ahead:
+        _check_columns("X_future", future, len(sizes) * ahead)
+    known: list[dict[str, Covariate]] = [{} for _ in sizes]
+    for number in _known_numbers(body, len(past), len(future) if ahead else 0):
+        column = _values_of(past[number] + (future[number] if ahead else []))
+        begins = np.cumsum(sizes) - sizes
+        for place, (begin, size) in enumerate(zip(begins.tolist(), sizes.tolist(), strict=True)):
+            next_ = int(sizes.sum()) + place * ahead
+            pieces = column[begin : begin + size], column[next_ : next_ + ahead]
+            known[place][f"x{number}"] = _joined(*pieces)
+    return Exogenous(len(past), list(known))
 
 
-def with_covariates(
-    series: Sequence[SeriesInput], columns: Sequence[Column | None]
-) -> list[SeriesInput]:
-    """The series with the columns known ahead as covariates, named by their places.
-
-    Columns that are None are left out. Each holds the values of all series, one after the other.
-    """
-    pieces: list[dict[str, Covariate]] = [{} for _ in series]
-    ends = np.cumsum([len(item.y) for item in series]).tolist()
-    for k, column in enumerate(columns):
-        if column is None:
-            continue
-        seen, ahead = column
-        horizon = len(ahead) // len(series)
-        for i, (item, end) in enumerate(zip(series, ends, strict=True)):
-            parts = seen[end - len(item.y) : end], ahead[i * horizon : (i + 1) * horizon]
-            pieces[i][str(k)] = _joined(*parts)
-    return [
-        replace(item, future_covariates=piece) for item, piece in zip(series, pieces, strict=True)
-    ]
+def _known_numbers(body: Mapping[str, Any], n_columns: int, n_future: int) -> Sequence[int]:
+    if n_future or "n_windows" not in body:
+        return range(n_future)
+    hidden = body.get("hist_exog")
+    names = hidden if isinstance(hidden, list) else []
+    return [number for number in range(n_columns) if number not in names]
 
 
-def _joined(first: Covariate, second: Covariate) -> Covariate:
-    if isinstance(first, list) or isinstance(second, list):
-        return [*_texts(first), *_texts(second)]
-    return np.concatenate([first, second])
+def _check_columns(name: str, columns: Sequence[Any], length: int) -> None:
+    for index, column in enumerate(columns):
+        if not isinstance(column, list) or len(column) != length:
+            raise Problem(422, f"series.{name}[{index}] must have {length:,} values.")
+        if not set(map(type, column)) <= {int, float, str, type(None)}:
+            raise Problem(422, f"series.{name}[{index}] must hold numbers, texts or null.")
 
 
-def _texts(column: Covariate) -> list[str | None]:
-    if isinstance(column, list):
-        return column
-    return [None if np.isnan(each) else f"{each:g}" for each in column]
+def _values_of(column: list[Any]) -> Covariate:
+    if str in set(map(type, column)):
+        return [None if value is None else str(value) for value in column]
+    values = np.array(column, np.float64)
+    return np.where(np.abs(values) >= WAS_INFINITE, np.nan, values)
+
+
+def _joined(past: Covariate, future: Covariate) -> Covariate:
+    if isinstance(past, list) and isinstance(future, list):
+        return past + future
+    return np.concatenate([np.asarray(past, np.float64), np.asarray(future, np.float64)])
 
 
 async def contributions(
     predictor: Predictor, series: Sequence[SeriesInput], horizon: int, n_columns: int
 ) -> Contributions:
-    """What each of `n_columns` adds; nothing for models without an answer to that."""
+    """What each of `n_columns` adds; nothing for models that do not tell."""
     found = None
     if hasattr(predictor, "effects") and any(item.future_covariates for item in series):
         found = await asyncio.to_thread(_effects, predictor, series, horizon)
@@ -86,11 +103,10 @@ async def contributions(
     weights = [0.0] * n_columns
     if found is not None:
         sizes = np.abs(found.past).mean(axis=1)
-        for name, added, size in zip(
-            found.names, np.moveaxis(found.ahead, 2, 0), sizes, strict=True
-        ):
-            ahead[int(name)] = added.ravel()
-            weights[int(name)] = float(size / max(sizes.sum(), 1e-300))
+        added = np.moveaxis(found.ahead, 2, 0)
+        for name, steps, size in zip(found.names, added, sizes, strict=True):
+            ahead[int(name[1:])] = steps.ravel()
+            weights[int(name[1:])] = float(size / max(sizes.sum(), 1e-300))
     return Contributions(ahead, weights)
 
 

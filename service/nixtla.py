@@ -100,7 +100,6 @@ async def forecast(
     h = _horizon(wire, settings)
     levels = wire.levels()
     wanted = quantile_levels_of(levels)
-    wire = wire.with_future()
     made = await forecast_cut(engine, predictor, wire, wire.lengths, h, wanted)
     added = await contributions(predictor, wire.series, h, wire.n_exogenous)
     mean = made.mean.ravel()
@@ -156,7 +155,6 @@ async def cross_validation(
             f" {h} need {need:,}. Use fewer windows or a shorter h.",
         )
     wanted = quantile_levels_of(levels)
-    wire = wire.with_past()
     made = [await forecast_cut(engine, predictor, wire, cut, h, wanted) for cut in starts]
     mean = np.stack([item.mean for item in made], axis=1)
     quantiles = np.stack([item.quantiles for item in made], axis=1)
@@ -195,6 +193,7 @@ async def forecast_past(
 ) -> Tail:
     """Forecast up to `n_windows` blocks that end where each series ends, each from its past."""
     wanted = quantile_levels_of(levels)
+    plain = [replace(item, future_covariates={}) for item in wire.series]  # too many to regress
     mean: list[Rows] = [[] for _ in wire.series]
     quantiles: list[Rows] = [[] for _ in wire.series]
     for back in range(n_windows, 0, -1):
@@ -206,7 +205,7 @@ async def forecast_past(
         ]
         if not rows:
             continue
-        part = replace(wire, series=[wire.series[i] for i in rows])
+        part = replace(wire, series=[plain[i] for i in rows])
         made = await forecast_cut(engine, predictor, part, cuts[rows], block, wanted)
         for place, i in enumerate(rows):
             mean[i].append(made.mean[place])

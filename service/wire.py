@@ -6,16 +6,15 @@ as the client adds some with every version.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.covariates import Covariate
 from service.errors import Problem, Report, kind_of
-from service.exogenous import Column, parse_column, with_covariates
+from service.exogenous import WAS_INFINITE, read_exogenous
 from service.schemas import SeriesInput
 from service.settings import Settings
 from service.times import Start, parse_start
@@ -25,7 +24,6 @@ from tcn.series import parse_frequency
 
 DEFAULT_MODEL = re.compile(r"timegpt-.*|azureai", re.IGNORECASE)
 MODEL_ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
-WAS_INFINITE = 3.4e38
 MAX_FREQ = 32
 _SIZES = re.compile(rb'"sizes"\s*:\s*\[')
 
@@ -36,8 +34,7 @@ class Wire:
 
     fields: Mapping[str, Any]
     series: list[SeriesInput]
-    columns: Sequence[Column] = ()  # over all series; those known ahead reach over the horizon
-    n_ahead: int = 0
+    n_exogenous: int
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -48,25 +45,6 @@ class Wire:
     def offsets(self) -> NDArray[np.int64]:
         """Place of each series' first value in the flat `y`."""
         return np.concatenate([[0], np.cumsum(self.lengths)])[:-1]
-
-    @property
-    def n_exogenous(self) -> int:
-        """Number of exogenous columns."""
-        return len(self.columns)
-
-    def with_future(self) -> "Wire":
-        """The series with the columns that the request holds over the horizon as covariates."""
-        columns = [each if k < self.n_ahead else None for k, each in enumerate(self.columns)]
-        return replace(self, series=with_covariates(self.series, columns))
-
-    def with_past(self) -> "Wire":
-        """The series with all columns but `hist_exog`, for forecasts of their own past."""
-        past = self.fields.get("hist_exog")
-        past = set(past) if isinstance(past, list) else set()
-        columns = [
-            None if k in past else (seen, seen[:0]) for k, (seen, _) in enumerate(self.columns)
-        ]
-        return replace(self, series=with_covariates(self.series, columns))
 
     def whole(self, name: str, default: int | None, low: int, high: int) -> int:
         """Return a field that is a whole number in [low, high]."""
@@ -103,13 +81,13 @@ def parse(body: Any, settings: Settings) -> Wire:
     freq = _frequency(body.get("freq"))
     starts = _starts(data.get("start_datetime"), len(sizes), freq)
     pieces = np.split(y, np.cumsum(sizes)[:-1])
+    exogenous = read_exogenous(data, body, sizes)
     series = [
-        SeriesInput(str(i), piece, start, freq)
-        for i, (piece, start) in enumerate(zip(pieces, starts, strict=True))
+        SeriesInput(str(i), piece, start, freq, future_covariates=known)
+        for i, (piece, start, known) in enumerate(zip(pieces, starts, exogenous.known, strict=True))
     ]
-    columns = _columns(data, len(y), len(sizes), body.get("h"))
     fields = {name: value for name, value in body.items() if name != "series"}
-    return Wire(fields, series, columns, len(data.get("X_future") or []))
+    return Wire(fields, series, exogenous.n_columns)
 
 
 def refuse_many_sizes(text: bytes, settings: Settings) -> None:
@@ -169,27 +147,3 @@ def _starts(value: Any, n_series: int, freq: str | None) -> list[Start]:
     ]
     report.raise_if_any()
     return starts if all(start.is_dated for start in starts) else [Start()] * n_series
-
-
-def _columns(data: Mapping[str, Any], n_values: int, n_series: int, h: Any) -> list[Column]:
-    """Check and read the exogenous columns."""
-    columns, future = data.get("X") or [], data.get("X_future") or []
-    if not isinstance(columns, list) or not isinstance(future, list) or len(future) > len(columns):
-        raise Problem(422, "series.X and X_future must be lists of columns, X_future no more.")
-    _check_lengths("X", columns, n_values)
-    if future and type(h) is int:
-        _check_lengths("X_future", future, n_series * h)
-    report = Report()
-    seen = [parse_column(each, ("series", "X", k), report) for k, each in enumerate(columns)]
-    ahead = [parse_column(each, ("series", "X_future", k), report) for k, each in enumerate(future)]
-    report.raise_if_any()
-    nothing: list[Covariate] = [np.empty(0)] * (len(seen) - len(ahead))
-    return list(zip(seen, [*ahead, *nothing], strict=True))
-
-
-def _check_lengths(name: str, columns: Sequence[Any], length: int) -> None:
-    for index, column in enumerate(columns):
-        if not isinstance(column, list) or len(column) != length:
-            raise Problem(422, f"series.{name}[{index}] must have {length:,} values.")
-        if not set(map(type, column)) <= {int, float, str, type(None)}:
-            raise Problem(422, f"series.{name}[{index}] must hold numbers, texts or null.")

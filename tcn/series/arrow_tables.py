@@ -1,6 +1,7 @@
 """Frames of any kind as arrow tables, or as columns that are read like one."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -50,6 +51,11 @@ def to_arrow(frame: Any) -> tuple[Any, str]:
         return pa.table(arrays), "pandas"
     try:
         known = nw.from_native(frame)
+    except nw.exceptions.DuplicateError as error:
+        twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
+        raise DataError(
+            f"The frame has the column {twice[0]!r} twice. Give every column its own name."
+        ) from error
     except TypeError as error:
         raise DataError(
             f"A {type(frame).__name__} is not a data frame. Give a pandas, polars or pyarrow "

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,8 +93,10 @@ def _cell(cells: Sequence[str | None], index: int) -> str:
 
 def _parse_whole_numbers(texts: list[str]) -> ReadTimes:
     for i, text in enumerate(texts):
-        if not re.fullmatch(r"[+-]?\d{1,18}(?:\.0*)?", text):
+        if not re.fullmatch(r"[+-]?\d{1,19}(?:\.0*)?", text):
             raise BadCell(i, f"{text!r} is not a whole number, but the times before it are")
+        if not -(2**63) <= int(text.split(".")[0]) < 2**63:
+            raise BadCell(i, f"{text!r} is beyond the whole numbers of 64 bits")
     return read_whole_numbers(np.array([int(text.split(".")[0]) for text in texts], np.int64))
 
 
@@ -246,10 +249,10 @@ def _quarter(match: re.Match[str]) -> str:
 
 
 def _week(match: re.Match[str]) -> str:
-    year, week = int(match["y"]), int(match["w"])
-    fourth = np.datetime64(f"{year:04d}-01-04", "D")  # always in week 1
-    monday = fourth - (fourth.astype(np.int64) + 3) % 7
-    return str(monday + 7 * (week - 1)) if 1 <= week <= 53 else f"{year}-00-00"
+    try:
+        return date.fromisocalendar(int(match["y"]), int(match["w"]), 1).isoformat()
+    except ValueError:  # no such week in that year
+        return f"{match['y']}-00-00"
 
 
 def _named_month(match: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ _THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _SURELY_THOUSANDS = r"^[+-]?[0-9]{1,3}((,[0-9]{3}){2,}|(,[0-9]{3})+\.[0-9]+)$"
 _DECIMAL_COMMA = r"^[+-]?([0-9]{1,3}([. '][0-9]{3})+|[0-9]*),[0-9]+([eE][+-]?[0-9]+)?$"
 _DOTTED_THOUSANDS = r"^[+-]?[0-9]{1,3}([. '][0-9]{3})+$"
+_SPACES, _MINUS = "[\u00a0\u202f\u2009]", "\u2212"  # as typesetters write 1 234 and -5
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,12 @@ def parse_numbers(text: Any, delimiter: str = ",", decimal: str | None = None) -
 
     cells = pc.utf8_trim_whitespace(text)
     cells = pc.if_else(pc.is_in(cells, pa.array(MISSING, cells.type)), None, cells)
-    if decimal != ",":
+    is_odd = _not_matching(cells, _PLAIN)
+    if is_odd.any():
+        cells = pc.replace_substring_regex(cells, _SPACES, " ")
+        cells = pc.replace_substring(cells, _MINUS, "-")
         is_odd = _not_matching(cells, _PLAIN)
+    if decimal != ",":
         if not is_odd.any():
             return Parsed(_floats(cells), is_odd)
         if decimal is None:

@@ -362,6 +362,12 @@ def hours_of(name: str, start: str, tz: str | None, size: int = 4) -> pd.DataFra
     return pd.DataFrame(frame)
 
 
+def test_a_column_name_that_is_there_twice_is_told():
+    frame = pd.DataFrame([[1, 2.0, 3.0]], columns=["ds", "y", "y"])
+    with pytest.raises(DataError, match=r"^The frame has the column 'y' twice\."):
+        read_frame(frame)
+
+
 def test_the_future_of_another_series_is_refused_where_there_is_one_alone():
     history = hours_of("a", "2024-03-31 00:00", "UTC")
     future = hours_of("b", "2024-03-31 04:00", "UTC").drop(columns="y")

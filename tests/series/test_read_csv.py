@@ -190,6 +190,8 @@ def test_offsets_that_change_over_the_year_need_a_zone():
         (days(['"3,14"', '"2,7"']), [3.14, 2.7]),
         (days(["1e3", "-2.5E-1", "+4", ".5"]), [1000, -0.25, 4, 0.5]),
         (days([" 1 ", '"2"']), [1, 2]),
+        ("ds;y\n2024-01-01;1\u202f234,5\n2024-01-02;\u22122\n".encode(), [1234.5, -2]),
+        ("ds;y\n2024-01-01;1\u00a0234\n2024-01-02;2\n".encode(), [1234, 2]),
         (days(["1", "2"]).replace(b"\n", b"\r\n"), [1, 2]),
         (b"\xef\xbb\xbf" + days(["1", "2"]), [1, 2]),
         (days(["1", "2"]).decode().encode("utf-16"), [1, 2]),
@@ -435,7 +437,7 @@ def test_a_future_file_is_joined_by_several_columns_too():
     assert panel.future_covariates.lengths.tolist() == [4, 4, 4]
 
 
-@pytest.mark.parametrize("scale", [1, 10**3, 10**6])
+@pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
 def test_counts_of_a_clock_are_times(scale):
     rows = "".join(f"{(1_704_067_200 + 3600 * i) * scale},{i}\n" for i in range(4))
     panel = read_csv(f"timestamp,value\n{rows}".encode())
@@ -465,6 +467,8 @@ def test_the_line_in_which_a_spreadsheet_names_its_separator_is_read():
         (b"ds,y\n01.02.24,1\n", r"row 2: '01\.02\.24' has a year of two digits \(pass time_format="
          r"'%d\.%m\.%y'\)\. One format holds"),
         (b"day,y\n1/31/24,1\n", r"'1/31/24' has a year of two digits \(pass .*'%m/%d/%y'"),
+        (b"ds,y\n2020-W53,1\n2021-W53,1\n", r"^Column 'ds', row 3: '2021-W53' is not a time"),
+        (b"ds,y\n9999999999999999999,1\n", r"'9999999999999999999' is beyond the whole numbers of"),
         (b"Month,n\nJan-49,1\n", r"'Jan-49' has a year of two digits \(pass time_format='%b-%y'"),
         (b'{"y": 1}', r"^This looks like JSON, not a CSV file\."),
         (b"ds,y", r"^The file has a header but no rows\."),

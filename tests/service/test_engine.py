@@ -272,3 +272,18 @@ def test_plain_series_get_plain_forecasts(make_client, problem):
         np.testing.assert_allclose(found["mean"], level, atol=0.2 * max(level, 1.0))
     for y in ([], [None], [None] * 20):
         assert "#/series" in problem(client.post(PATH, {"series": y, "horizon": 5}), 422)["detail"]
+
+
+def test_series_with_covariates_known_ahead_let_others_in_between():
+    sizes: list[int] = []
+    engine = Engine(observe=lambda n_series, _seconds: sizes.append(n_series))
+    known = {"price": np.zeros(6)}
+    series = [
+        SeriesInput(f"s{n}", np.arange(4.0), Start(), None, future_covariates=known)
+        for n in range(40)
+    ]
+    wanted = ForecastRequest("", series, 2, (0.5,), None)
+    pieces = asyncio.run(engine.forecast(LastValue(), wanted))
+    engine.close()
+    assert len(pieces) == sum(sizes) == 40
+    assert max(sizes) <= 32

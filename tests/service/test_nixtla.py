@@ -164,7 +164,12 @@ def test_columns_act_on_windows_of_the_past_unless_they_are_known_late(make_clie
     series["X_future"] = None
     y = np.array(series["y"]).reshape(2, -1)[:, -6:].ravel()
     errors = [
-        np.abs(ask(client, "cross_validation", series=series, h=6, freq="D", **late)["mean"] - y)
+        np.abs(
+            ask(client, "cross_validation", series=series, h=6, freq="D", n_windows=1, **late)[
+                "mean"
+            ]
+            - y
+        )
         for late in ({}, {"hist_exog": [0, 1]})
     ]
     assert errors[0].mean() < 0.5 * errors[1].mean()
@@ -177,6 +182,34 @@ def test_a_column_of_texts_acts_by_its_categories(make_client):
         series[name][0] = ["on" if each else "off" for each in series[name][0]]
     answer = ask(client, "forecast", series=series | {"categorical_exog": [0]}, h=6, freq="D")
     assert np.abs(np.array(answer["mean"]) - actual).mean() < 3.0
+
+
+def test_columns_known_ahead_act_on_the_forecasts_of_their_own_series(make_client):
+    client = make_client(lambda name: tcn.load("zero"))
+    rng = np.random.default_rng(3)
+    promo = (rng.random(220) < 0.3).astype(float)
+    values = 50 + 20 * promo + rng.normal(0, 1, 220)
+    ahead = [1.0, 0.0, 1.0, 0.0]
+    series = {
+        "y": values.tolist(),
+        "sizes": [120, 100],
+        "X": [promo.tolist(), rng.normal(size=220).tolist()],
+        "X_future": [[*ahead, *ahead[::-1]]],
+    }
+    request = {"series": series, "freq": "D", "h": 4, "level": [80]}
+    mean = np.array(client.post("/v2/forecast", request).json()["mean"]).reshape(2, 4)
+    assert np.all(mean[0, [0, 2]] > mean[0, [1, 3]] + 12)
+    assert np.all(mean[1, [1, 3]] > mean[1, [0, 2]] + 12)
+    del series["X_future"]
+    request |= {"n_windows": 2, "step_size": 4}
+    known = client.post("/v2/cross_validation", request).json()
+    hidden = client.post("/v2/cross_validation", request | {"hist_exog": [0, 1]}).json()
+    actual = np.array(series["y"])[known["idxs"]]
+    error = [np.abs(np.array(answer["mean"]) - actual).mean() for answer in (known, hidden)]
+    assert error[0] < 0.5 * error[1]
+    assert client.post("/v2/historic_forecast", request).status_code == 200
+    request["hist_exog"] = "all"
+    assert client.post("/v2/cross_validation", request).json() == known
 
 
 def test_windows_of_a_cross_validation(client):

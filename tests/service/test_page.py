@@ -193,7 +193,7 @@ def test_columns_that_are_known_ahead_are_sent_and_the_empty_rows_are_forecast(p
     page.select_option("#roles select[data-name=price]", label="known ahead")
     shown(page, 2)
     assert page.locator("#table tbody tr").first.inner_text().startswith("2024-01-25")
-    assert "was trained without 'price'" in page.inner_text("#notes")
+    assert page.inner_text("#notes") == ""
     page.fill("#horizon", "7")
     page.keyboard.press("Tab")
     page.wait_for_selector("#error:not([hidden])")
@@ -201,6 +201,9 @@ def test_columns_that_are_known_ahead_are_sent_and_the_empty_rows_are_forecast(p
     page.click("#backtest")
     shown(page, 3)
     assert page.locator("#error").is_hidden()
+    page.select_option("#roles select[data-name=price]", label="known so far")
+    shown(page, 4)
+    assert "was trained without 'price'" in page.inner_text("#notes")
 
 
 def test_what_is_shown_follows_the_options_and_the_last_answer_wins(page):
