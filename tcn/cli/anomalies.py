@@ -5,7 +5,7 @@ from typing import Any
 
 import tcn
 from tcn.cli.columns import Columns
-from tcn.cli.console import progress, say, write_json
+from tcn.cli.console import counted, say, write_json
 from tcn.cli.data import read_panel, require_file, tell_unread
 from tcn.cli.writers import require_known_suffix, write_frame, write_rows
 from tcn.evaluation import Anomalies
@@ -33,14 +33,14 @@ def run(
     panel = read_panel(data, columns)
     say(panel.source.describe(), quiet=quiet)
     tell_unread(panel, forecaster, quiet=quiet)
-    with collected(), progress("Forecasts", None, quiet=quiet) as advance:
+    with collected(), counted("Forecasts", quiet=quiet) as progress:
         found = tcn.find_anomalies(
             forecaster.predict,
             panel,
             level=level,
             horizon=horizon,
             length=length,
-            progress=lambda _done, _total: advance(1),
+            progress=progress,
         )
     n_found, n_points = int(found.is_anomaly.sum()), len(found.y)
     say(

@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TextIO
 
 PLAIN_EVERY_S = 5.0
@@ -61,6 +61,20 @@ def progress(label: str, total: int | None, *, quiet: bool = False) -> Iterator[
         yield from _bar(label, total)
     else:
         yield PlainProgress(label, total, sys.stderr)
+
+
+@contextmanager
+def counted(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show work whose extent comes with its reports: the number done, and of all."""
+    with ExitStack() as stack:
+        shown: list[Advance] = []
+
+        def report(_done: int, total: int) -> None:
+            if not shown:
+                shown.append(stack.enter_context(progress(label, total, quiet=quiet)))
+            shown[0](1)
+
+        yield report
 
 
 @contextmanager

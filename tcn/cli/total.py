@@ -7,14 +7,15 @@ import numpy as np
 
 import tcn
 from tcn.cli.columns import Columns
-from tcn.cli.console import progress, say, write_json
+from tcn.cli.console import counted, say, write_json
 from tcn.cli.data import read_panel, require_file, tell_unread
 from tcn.cli.writers import require_known_suffix, write_frame, write_rows
 from tcn.evaluation import SamplePaths
 from tcn.notices import collected
 from tcn.series.iso import iso_stamps
 
-N_PATHS = 1000
+MOST_PATHS, FEWEST_PATHS = 1000, 200
+VALUES = 20_000_000  # of all paths together, 8 bytes each
 
 
 def run(
@@ -35,13 +36,14 @@ def run(
     panel = read_panel(data, columns)
     say(panel.source.describe(), quiet=quiet)
     tell_unread(panel, forecaster, quiet=quiet)
-    with collected(), progress("Forecasts", None, quiet=quiet) as advance:
+    n_paths = min(max(VALUES // (len(panel) * horizon), FEWEST_PATHS), MOST_PATHS)
+    with collected(), counted("Forecasts", quiet=quiet) as progress:
         paths = tcn.sample_paths(
             forecaster.predict,
             panel,
             horizon,
-            N_PATHS,
-            progress=lambda _done, _total: advance(1),
+            n_paths,
+            progress=progress,
         )
     rows = as_columns(paths, levels)
     if as_json:

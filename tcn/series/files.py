@@ -37,7 +37,8 @@ def read_csv(
     order of its rows. What was chosen is in `panel.source`; what cannot be decided is an error
     that says which argument decides it. Columns nobody named are left out of a long table.
     `id_col` may be several columns, whose texts are joined: "north/milk". Several columns as
-    `target_col` are a wide table, whose covariates hold for all its series.
+    `target_col` are a wide table, whose covariates hold for all its series; "*" is every column of
+    numbers that is nothing else.
 
     Commas, semicolons, tabs and bars separate columns; UTF-8 (or UTF-16 with its mark) unless
     `encoding` says otherwise; decimal commas and thousands separators are read where a column

@@ -24,6 +24,7 @@ VALUE_NAMES = (
     "y", "value", "values", "target", "sales", "demand", "quantity", "qty", "count", "amount",
 )  # fmt: skip
 HEAD = 1000  # rows read to judge a column
+ALL = "*"  # as the target column: every column of numbers with no other role is a series
 _INDEX_NAMES = ("", "rownames", "index", "row", "rowid", "row_id")
 _CLOCKS = ("hour", "time")
 _CALENDAR_PARTS = ("year", "quarter", "month", "week", "day", "hour")
@@ -55,7 +56,8 @@ class Chooser:
 
     def choose(self) -> Choice:
         """The roles of the columns; what was asked for is kept."""
-        if len(self.target_cols) > 1 and self.id_col is not None:
+        is_wide = len(self.target_cols) > 1 or self._takes_all
+        if is_wide and self.id_col is not None:
             raise DataError(
                 f"Several target columns are a series each, so that id_col={self.id_col!r} is of "
                 "no use. Pass one target_col=, or leave out id_col=."
@@ -63,8 +65,13 @@ class Chooser:
         time_col = self.time_col or self._find_time()
         if self.time_col is None and time_col is not None:
             self._refuse_clock_apart(time_col)
-        id_col = None if len(self.target_cols) > 1 else self.id_col or self._find_id(time_col)
+        id_col = None if is_wide else self.id_col or self._find_id(time_col)
         return Choice(id_col, time_col, self._find_targets(id_col, time_col))
+
+    @property
+    def _takes_all(self) -> bool:
+        """Whether every column of numbers that nobody named is a series."""
+        return tuple(self.target_cols) == (ALL,) and ALL not in self.table.names
 
     @cached_property
     def _free(self) -> list[str]:
@@ -157,7 +164,7 @@ class Chooser:
         return any(name in self._numeric for name in left if name != id_col)
 
     def _find_targets(self, id_col: str | None, time_col: str | None) -> tuple[str, ...]:
-        if self.target_cols:
+        if self.target_cols and not self._takes_all:
             return tuple(self.target_cols)
         left = [name for name in self._numeric if name not in (id_col, time_col)]
         numeric = [
@@ -167,6 +174,8 @@ class Chooser:
         ]
         if not numeric:
             raise self._no_values(id_col, time_col)
+        if self._takes_all:
+            return tuple(numeric)
         named = _first_named(VALUE_NAMES, numeric)
         if named is not None:
             return (named,)
@@ -174,10 +183,10 @@ class Chooser:
             return (numeric[0],)
         self._refuse_times_as_columns(numeric, time_col)
         if id_col is not None or self.covariates:
-            several = "" if id_col is not None else " with one of them, or with several series"
+            several = f" with one of them, or with several series ({ALL!r} for all)"
             raise DataError(
                 f"Several columns could hold the values: {listed(tuple(numeric))}. "
-                f"Pass target_col={several}."
+                f"Pass target_col={'' if id_col is not None else several}."
             )
         return tuple(numeric)
 

@@ -8,7 +8,7 @@ from tcn.series.columns import Table, id_name
 from tcn.series.grid import Roles, Spacing
 from tcn.series.long import read_long
 from tcn.series.panel import Panel
-from tcn.series.roles import Choice, Chooser
+from tcn.series.roles import ALL, Choice, Chooser
 from tcn.series.wide import read_wide
 
 
@@ -46,7 +46,8 @@ def panel_of_table(
     future: a second table with covariates known in advance, all of them where `roles` names none.
     """
     table = table.with_id(asked.id_col, keep=roles.names)
-    _require_columns(table, [*asked.names, *roles.names])
+    named = [name for name in asked.names if name != ALL]
+    _require_columns(table, [*named, *roles.names])
     choice = asked.choose(table, roles.names)
     if future is not None:
         future = future.with_id(asked.id_col, keep=roles.names)
@@ -63,7 +64,7 @@ def _refuse_series_nobody_named(choice: Choice, asked: Asked) -> None:
     if choice.is_wide and not asked.targets:
         raise DataError(
             "future= has covariates of a wide table, in which every column is a series. Name the "
-            "series by target_col=."
+            f"series by target_col=, or {ALL!r} for every other column."
         )
 
 
@@ -79,7 +80,8 @@ def _require_columns(table: Table, asked: Sequence[str]) -> None:
 
 def _shared_columns(table: Table, future: Table, asked: Asked, choice: Choice) -> tuple[str, ...]:
     """The columns of both tables that are neither ids nor times nor values."""
-    known = {*asked.names, choice.id_col, choice.time_col, *choice.targets}
+    targets = () if asked.targets == (ALL,) else choice.targets
+    known = {*asked.names, choice.id_col, choice.time_col, *targets}
     return tuple(name for name in future.names if name in table.names and name not in known)
 
 

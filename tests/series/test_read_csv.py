@@ -511,6 +511,23 @@ def test_several_target_columns_are_a_wide_table_with_covariates_for_all():
     assert read_csv(WIDE, target_col=["a"]).source.target_cols == ("a",)
 
 
+def test_a_star_takes_every_column_of_numbers_that_is_nothing_else():
+    text = "ds,north,south,note,temp\n2026-01-01,1,5,a,9\n2026-01-02,2,6,b,8\n"
+    future = "ds,temp\n2026-01-03,7\n"
+    options = {"future": future.encode(), "freq": "D"}
+    named = read_csv(text.encode(), target_col=["north", "south"], **options)
+    starred = read_csv(text.encode(), target_col="*", **options)
+    assert starred.equals(named)
+    assert starred.ids.tolist() == ["north", "south"]
+    assert starred.future_covariates.names == ("temp",)
+    past = read_csv(text.encode(), target_col="*", past_covariates=["temp"])
+    assert (past.ids.tolist(), past.past_covariates.names) == (["north", "south"], ("temp",))
+    literal = read_csv(b"ds,*,b\n2026-01-01,1,5\n2026-01-02,2,6\n", target_col="*")
+    assert literal[0].tolist() == [1.0, 2.0]
+    with pytest.raises(DataError, match=r"id_col='south' is of no use"):
+        read_csv(text.encode(), target_col="*", id_col="south")
+
+
 def test_what_is_wrong_with_covariates_of_a_wide_file_is_said():
     with pytest.raises(DataError, match=r"^future= has covariates of a wide table, .* target_col="):
         read_csv(WIDE, future=b"ds,price\n2024-01-03,9\n")
