@@ -45,7 +45,7 @@ def _load(path: Path) -> ImageClassifier:
         )
     config = _checked_config(checkpoint)
     with torch.random.fork_rng(devices=[]):
-        network = ImageNetwork(config)
+        network = ImageNetwork(config).float()  # whatever torch's default dtype is
     checkpoint.load_into(network)
     try:
         return ImageClassifier(

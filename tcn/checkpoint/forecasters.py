@@ -28,9 +28,11 @@ def save(forecaster: Forecaster, path: Path | str, *, dtype: torch.dtype | None 
     """Save a forecaster as the directory `path`; a model that is there is replaced in one step.
 
     dtype: store the weights as torch.bfloat16 or torch.float16 to halve the file; they are float32
-    again when loaded, rounded. Raises CheckpointError where the weights are not finite or the
-    directory cannot be written.
+    again when loaded, rounded. Raises ConfigError for a dtype of no floats, CheckpointError where
+    the weights are not finite or the directory cannot be written.
     """
+    if dtype is not None and not dtype.is_floating_point:
+        raise ConfigError(f"dtype must be one of floats, such as torch.bfloat16, got {dtype}.")
     calibration = forecaster.calibration
     write_checkpoint(
         path,
@@ -107,7 +109,7 @@ def _network(checkpoint: Checkpoint) -> tuple[TCNConfig | WaveNetConfig, Forecas
         )
     checkpoint.check(shapes)
     with torch.random.fork_rng(devices=[]):
-        network = ForecastNetwork(config)
+        network = ForecastNetwork(config).float()  # whatever torch's default dtype is
     checkpoint.load_into(network)
     return config, network
 

@@ -44,7 +44,7 @@ def _load(path: Path) -> WaveformGenerator:
         )
     config = _checked_config(checkpoint)
     with torch.random.fork_rng(devices=[]):
-        network = WaveformNetwork(config)
+        network = WaveformNetwork(config).float()  # whatever torch's default dtype is
     checkpoint.load_into(network)
     return WaveformGenerator(config, network, path.resolve().name, manifest=manifest_of(checkpoint))
 

@@ -32,6 +32,7 @@ DAYS_OF_WEEK = 7
 USUAL_DAYS = (24, 48, 96, 144, 288)  # hours, halves, quarters, ten and five minutes
 CLOSER = 0.85  # changes over a week by changes over a day, for the week to be the cycle
 VALUES_AT_ONCE = 1 << 22  # that are compared, to keep temporaries small
+HUGE = 2.0**800  # sums of numbers below it stay inside float64
 CELLS = 1 << 15  # size of a batch: series times padded length
 
 
@@ -99,7 +100,7 @@ def detect_seasons(panel: Panel) -> NDArray[np.int64]:
         end = int(np.searchsorted(lengths[order], longest, side="right"))
         end = min(end, begin + max(1, int(CELLS // longest)))
         batch = order[begin:end]
-        seasons[batch] = _detect(_padded(panel, batch, lengths[batch]))
+        seasons[batch] = _detect_in_any_unit(_padded(panel, batch, lengths[batch]))
         begin = end
     return seasons
 
@@ -114,14 +115,15 @@ def _is_day(panel: Panel, season: int) -> bool:
 def _repeats_weeks(panel: Panel, day: int) -> NDArray[np.bool_]:
     """Series of two weeks or more whose changes over a week are well below those over a day."""
     week = DAYS_OF_WEEK * day
-    over_week = np.abs(panel.values[week:] - panel.values[:-week])
-    over_day = np.abs(panel.values[week:] - panel.values[week - day : -day])
-    is_seen = ~(np.isnan(over_week) | np.isnan(over_day))
-    edges = np.stack([panel.offsets[:-1], panel.offsets[1:] - week], axis=1).ravel()
-    sums = [
-        np.add.reduceat(np.append(np.where(is_seen, changes, 0.0), 0.0), edges)[::2]
-        for changes in (over_week, over_day)
-    ]
+    with np.errstate(over="ignore"):  # what is beyond float64 is no closer
+        over_week = np.abs(panel.values[week:] - panel.values[:-week])
+        over_day = np.abs(panel.values[week:] - panel.values[week - day : -day])
+        is_seen = ~(np.isnan(over_week) | np.isnan(over_day))
+        edges = np.stack([panel.offsets[:-1], panel.offsets[1:] - week], axis=1).ravel()
+        sums = [
+            np.add.reduceat(np.append(np.where(is_seen, changes, 0.0), 0.0), edges)[::2]
+            for changes in (over_week, over_day)
+        ]
     is_closer: NDArray[np.bool_] = sums[0] < CLOSER * sums[1]
     return is_closer
 
@@ -136,6 +138,16 @@ def _padded(
         where
     ]
     return values
+
+
+def _detect_in_any_unit(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The season of each row of (N, L); huge ones are looked at in another unit."""
+    try:
+        with np.errstate(over="raise"):
+            return _detect(values)
+    except FloatingPointError:
+        is_huge = np.fmax.reduce(np.abs(values), axis=1, initial=0.0) > HUGE
+        return _detect(np.where(is_huge[:, None], values / HUGE, values))
 
 
 def _detect(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def fresh(build: Callable[[], Network], seed: int) -> Network:
-    """What `build` makes, its weights drawn from `seed`; torch's own random state stays.
+    """What `build` makes in float32, its weights drawn from `seed`; torch's random state stays.
 
     >>> first, second = (fresh(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
     >>> torch.equal(first.weight, second.weight)
@@ -18,4 +18,4 @@ def fresh(build: Callable[[], Network], seed: int) -> Network:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # noqa: TID251 - the one place where weights are drawn
-        return build()
+        return build().float()

@@ -13,7 +13,7 @@ import torch
 import tcn
 from tcn.checkpoint import read_checkpoint
 from tcn.checkpoint.directory import CONFIG_FILE, MANIFEST_FILE
-from tcn.errors import CheckpointError
+from tcn.errors import CheckpointError, ConfigError
 from tcn.forecaster import Forecaster
 from tcn.models import ForecastNetwork
 from tcn.models.calibration import Calibration
@@ -95,6 +95,22 @@ def test_weights_may_be_stored_in_half_the_bytes(tmp_path):
     expected, found = before.predict(panel(), 6), after.predict(panel(), 6)
     scale = np.abs(expected.mean).max()
     np.testing.assert_allclose(found.mean, expected.mean, atol=0.05 * scale)
+
+
+def test_weights_stored_as_whole_numbers_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"^dtype must be one of floats, .* got torch\.int64\.$"):
+        tcn.save(tcn.load("zero"), tmp_path / "whole", dtype=torch.int64)
+
+
+def test_the_default_dtype_of_torch_changes_no_forecast():
+    panel = tcn.Panel.from_arrays([np.arange(30.0)])
+    expected = tcn.load("zero").predict(panel, 5).quantiles
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = tcn.load("zero").predict(panel, 5).quantiles
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_loading_draws_no_random_numbers(tmp_path):

@@ -39,6 +39,9 @@ def test_missing_values_do_not_hide_it(period):
 def test_scale_and_level_do_not_matter(period):
     assert detect_season(1e9 + 1e-3 * sine(period, 80)) == period
     assert detect_season(-1e12 * sine(period, 80)) == period
+    assert detect_season(1.7e308 * sine(period, 80)) == period
+    both = Panel.from_arrays([1.7e308 * sine(period, 80), 1e-300 * sine(period, 80)])
+    assert detect_seasons(both).tolist() == [period, period]
 
 
 @pytest.mark.parametrize("spike", [7, 12, 52])
@@ -114,6 +117,12 @@ def test_the_cycle_is_a_week_where_weeks_are_more_alike_than_days():
     assert cycles_of(replace(panel, freq=None, season_length=24)).tolist() == [168, 24, 24, 168]
     assert cycles_of(replace(panel, season_length=168)).tolist() == [168] * 4
     assert cycles_of(Panel.from_arrays([arrays[0]], freq="D")).tolist() == [7]
+
+
+def test_changes_beyond_what_floats_hold_are_no_week():
+    alternating = np.tile([1.7e308, -1.7e308], 24 * 14)
+    panel = Panel.from_arrays([alternating], freq="h", starts="2024-01-01")
+    assert cycles_of(panel).tolist() == [24]
 
 
 def test_series_are_compared_alone_and_in_parts_alike(monkeypatch):

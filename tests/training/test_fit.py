@@ -85,6 +85,20 @@ def test_the_seed_decides_everything_and_nothing_global_moves():
     assert not same(weights_of(first), weights_of(other))
 
 
+def test_the_default_dtype_of_torch_changes_no_training():
+    expected = tcn.fit(seasonal_panel(), small(), QUICK, start=None)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = tcn.fit(seasonal_panel(), small(), QUICK, start=None)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    names = {str(value.dtype) for value in weights_of(found).values()}
+    assert names == {"torch.float32"}
+    assert found.manifest["validation_loss"] == pytest.approx(
+        expected.manifest["validation_loss"], rel=0.3
+    )
+
+
 def test_progress_reports_each_evaluation():
     entries = []
     tcn.fit(seasonal_panel(), small(), QUICK, start=None, progress=entries.append)

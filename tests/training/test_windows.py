@@ -108,6 +108,27 @@ def test_what_is_held_back_is_never_trained_on():
         assert torch.equal(first.targets.weights, second.targets.weights)
 
 
+def test_windows_are_cut_from_series_that_are_as_long():
+    batches, _ = batches_of(panel_of_lengths(12, 30, 60, 90))
+    lengths = set()
+    for step in range(30):
+        observed = batches(step).inputs.features[:, 1]
+        assert (observed == 1.0).all()
+        lengths.add(observed.shape[1])
+    assert min(lengths) < 12 < max(lengths)
+
+
+def test_longer_series_are_drawn_more_often_and_those_too_short_never():
+    batches, lengths = batches_of(panel_of_lengths(3, 21, 40, 46))
+    assert lengths.tolist() == [3, 16, 35, 41]
+    rng = np.random.default_rng(0)
+    drawn = np.bincount(batches._draw(rng, 20_000, 0), minlength=4) / 20_000
+    weight = np.sqrt(np.minimum([0, 16, 35, 41], batches.length))
+    np.testing.assert_allclose(drawn, weight / weight.sum(), atol=0.02)
+    some = np.bincount(batches._draw(rng, 20_000, 2), minlength=4) / 20_000
+    np.testing.assert_allclose(some, [0, 0, *(weight[2:] / weight[2:].sum())], atol=0.02)
+
+
 def test_targets_are_the_data_in_units_of_their_origin():
     values = torch.randn(2, 30, dtype=torch.float64)
     values[0, 12] = torch.nan
