@@ -146,7 +146,7 @@ function showBacktest(one, [answer, second]) {
       for (const fan of fans) { fan.lo[place] = part.quantiles[low(fan.level)][step]; fan.hi[place] = part.quantiles[high(fan.level)][step]; }
     });
   }
-  const skip = leftOut(one, answer.horizon * 3);
+  const skip = leftOut(one, answer.horizon * 2);
   const cut = (values) => values.slice(skip);
   const lines = [{ name: "History", values: cut(one.y), stroke: "--history" }, { name: `Forecasts of ${answer.model}`, values: cut(median), stroke: "--accent" }];
   if (second) lines.push({ name: second.model, values: cut(other), stroke: "--second", dash: [6, 4] });

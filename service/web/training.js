@@ -90,7 +90,7 @@ function sentenceOf({ status, model, progress, error, result }) {
   if (status === "cancelled") return "Cancelled.";
   if (status === "pending") return `${model}: waiting for a runner…`;
   if (!progress) return `${model}: training has begun…`;
-  if (progress.phase === "all_points") return `${model}: now anew on all points, as many steps as forecast best the points held back. Step ${progress.step} of ${progress.steps}.`;
+  if (progress.phase === "all_points") return `${model}: training anew, now on all points; step ${progress.step} of ${progress.steps}.`;
   return `${model}: step ${progress.step} of ${progress.steps} at most.${heldBack(progress.score)}`;
 }
 
