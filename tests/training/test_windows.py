@@ -13,7 +13,8 @@ from tcn.errors import DataError
 from tcn.models.heads import GaussianHead
 from tcn.models.precision import number_format
 from tcn.series import Panel
-from tcn.series.conditions import Conditions
+from tcn.series.conditions import Column, Conditions
+from tcn.series.features import N_FEATURES
 from tcn.series.scaling import loc_scale_at, read_history
 from tcn.training.averaging import MovingAverage
 from tcn.training.loop import parameter_groups, warmup_then_linear
@@ -127,6 +128,48 @@ def test_longer_series_are_drawn_more_often_and_those_too_short_never():
     np.testing.assert_allclose(drawn, weight / weight.sum(), atol=0.02)
     some = np.bincount(batches._draw(rng, 20_000, 2), minlength=4) / 20_000
     np.testing.assert_allclose(some, [0, 0, *(weight[2:] / weight[2:].sum())], atol=0.02)
+
+
+def numbered_panel() -> Panel:
+    """Covariates tell the number of each step, of which every seventh has no value."""
+    lengths, ahead = (50, 90), 5
+    steps = [np.arange(float(n + ahead)) for n in lengths]
+    values = [np.where(each % 7 == 3, np.nan, each**0.5)[:-ahead] for each in steps]
+    return Panel.from_arrays(
+        values,
+        past_covariates={"p": [each[:-ahead] / 10 for each in steps]},
+        future_covariates={"f": [each / 10 for each in steps]},
+    )
+
+
+def check_steps(features: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> None:
+    """Values, covariates and targets are of the same steps; all tensors of one batch."""
+    past, is_past, future, is_future = features[:, N_FEATURES:].unbind(1)
+    number, target = (past * 10).round(), (known[..., 0] * 10).round()
+    inside = is_past > 0
+    assert torch.equal(inside, is_future > 0)
+    assert torch.equal(past[inside], future[inside])
+    assert torch.equal(features[:, 1] > 0, inside & (number % 7 != 3))
+    assert torch.equal(weights > 0, target % 7 != 3)
+
+
+def test_covariates_stand_beside_the_values_and_targets_of_their_step():
+    panel, seasons = numbered_panel(), np.full(2, 4)
+    conditions = Conditions((Column("p"),), (Column("f"),))
+    split = split_by_time(panel, SETTINGS.horizon, None)
+    batches = PanelBatches(panel, split.train_lengths, seasons, conditions, SETTINGS)
+    for step in range(8):
+        (features, _, known, _), origins, targets = batches(step)
+        check_steps(features, known, targets.weights)
+        ends = origin_ends(origins, features.shape[2], SETTINGS.patch_length)
+        newest = (features[:, N_FEATURES].gather(1, ends - 1) * 10).round()
+        ahead = (known[..., 0] * 10).round() - newest[:, :, None]
+        assert ((ahead >= 1) & (ahead <= SETTINGS.horizon)).all()
+    held_back = validation_batches(panel, split.windows, seasons, conditions, SETTINGS, 24)
+    for (features, _, known, _), targets in held_back:
+        check_steps(features, known, targets.weights)
+        newest = (features[:, N_FEATURES, -1:, None] * 10).round()
+        assert ((known[..., 0] * 10).round() - newest == torch.arange(1.0, 6.0)).all()
 
 
 def test_targets_are_the_data_in_units_of_their_origin():
