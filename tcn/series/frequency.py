@@ -2,14 +2,15 @@
 
 A frequency has one canonical spelling, that of pandas 2.2 and later: `15min`, `h`, `D`, `B`,
 `W-SUN`, `MS`, `ME`, `QS-JAN`, `QE-DEC`, `YS-JAN`, `YE-DEC`, a multiple of each (`2MS`), and with a
-`B` in front the first or last business day of the month, quarter or year (`BME`). The old
+`B` in front the first or last business day of the month, quarter or year (`BME`). `SMS-15` is the
+1st and 15th of each month, `SME-15` the 15th and the last day. The old
 spellings (`T H M Q A ...`), those of polars (`1mo`, `1q`) and plain words (`monthly`) are read too.
 
 Three families of time arithmetic:
 
     fixed      s, min, h: a constant number of nanoseconds, counted in UTC
-    calendar   D, B, W, MS, ME, Q*, Y*, BM*, BQ*, BY*: counted on the wall clock of the panel's time
-               zone, so that local midnight stays local midnight over a clock change
+    calendar   D, B, W, MS, ME, SM*, Q*, Y*, BM*, BQ*, BY*: counted on the wall clock of the panel's
+               time zone, so that local midnight stays local midnight over a clock change
     step       whole numbers; `"10"` steps by ten
 """
 
@@ -23,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcn.errors import DataError
+from tcn.series.half_months import LAST_MIDDLE, day_of, half_month_of
 from tcn.series.zones import Stamps, to_utc, to_wall
 
-Family = Literal["step", "fixed", "day", "business", "month"]
+Family = Literal["step", "fixed", "day", "business", "half-month", "month"]
 Times = NDArray[Any]  # datetime64[ns] in UTC, or int64 steps
 
 NANOSECONDS = {
@@ -60,6 +62,7 @@ _ALIASES = {
     "B": "B", "C": "B", "BUSINESS": "B",
     "W": "W", "WEEK": "W", "WEEKLY": "W",
     "MO": "MS", "MS": "MS", "MONTH": "MS", "MONTHLY": "MS", "BMS": "BMS",
+    "SMS": "SMS", "SEMIMONTH": "SMS", "SEMIMONTHLY": "SMS", "SM": "SME", "SME": "SME",
     "M": "ME", "ME": "ME", "BM": "BME", "BME": "BME",
     "QS": "QS", "QUARTER": "QS", "QUARTERLY": "QS", "BQS": "BQS",
     "Q": "QE", "QE": "QE", "BQ": "BQE", "BQE": "BQE",
@@ -68,19 +71,24 @@ _ALIASES = {
     "BYS": "BYS", "BAS": "BYS", "BY": "BYE", "BA": "BYE", "BYE": "BYE",
 }  # fmt: skip
 _CASED = {"ms": "ms", "us": "us", "q": "QS", "y": "YS"}  # where the letter's case tells them apart
-_PATTERN = re.compile(r"(?P<n>\d{1,7})?(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Za-z]{3}))?")
+_PATTERN = re.compile(r"(?P<n>\d{1,7})?(?P<unit>[A-Za-z]+)(?:-(?P<anchor>[A-Za-z]{3}|\d{1,2}))?")
 _EXAMPLES = "'min', '15min', 'h', 'D', 'B', 'W', 'MS', 'ME', 'QS', 'YS', '10' (whole steps)"
 
 
 @dataclass(frozen=True)
 class Frequency:
-    """A parsed frequency: `size` is in steps, nanoseconds, days, business days or months."""
+    """A parsed frequency.
+
+    size: steps, nanoseconds, days, business days, half months or months. middle: the day of the
+    month at which its second half begins, or before whose end it lies.
+    """
 
     name: str
     family: Family
     size: int
     at_month_end: bool = False
     on_business_day: bool = False
+    middle: int = 0
 
     def shift(self, starts: Times, steps: NDArray[np.int64], tz: str | None = None) -> Times:
         """Stamps that lie `steps` after `starts` (both broadcast); UTC in, UTC out.
@@ -119,6 +127,8 @@ class Frequency:
             months = last.astype("datetime64[M]") - first.astype("datetime64[M]")
             n_months: NDArray[np.int64] = months.astype(np.int64)
             return n_months // self.size
+        if self.family == "half-month":
+            return (self._half_month(last) - self._half_month(first)) // self.size
         if self.family == "business":
             days = np.busday_count(first, last).astype(np.int64)
         else:
@@ -138,6 +148,11 @@ class Frequency:
             self._refuse(
                 days[~np.is_busday(days)], "it is no business day. Begin on one, or use 'D'"
             )
+        elif self.family == "half-month":
+            days = to_wall(starts, tz).astype("datetime64[D]")
+            on_grid = day_of(self._half_month(days), self.middle, self.at_month_end) == days
+            outer = "the last day" if self.at_month_end else "the 1st"
+            self._refuse(days[~on_grid], f"begin on {outer} or day {self.middle} of a month")
         elif is_by_day:
             days = to_wall(starts, tz).astype("datetime64[D]")
             months = days.astype("datetime64[M]")
@@ -162,12 +177,14 @@ class Frequency:
     def season_length(self) -> int:
         """Steps in the season this frequency suggests; 1 where it suggests none.
 
-        A year for months, quarters and weeks (12, 4, 52), a week for days (7; 5 for business
-        days), a day for hours and minutes (24, 1440), an hour for seconds (3600). A multiple
+        A year for months, their halves, quarters and weeks (12, 24, 4, 52), a week for days (7; 5
+        for business days), a day for hours and minutes (24, 1440), an hour for seconds (3600). A multiple
         divides it: `15min` has 96, `2h` 12; one that does not divide it has 1.
         """
         if self.family == "month":
             return _divided(12, self.size)
+        if self.family == "half-month":
+            return _divided(24, self.size)
         if self.family == "business":
             return _divided(5, self.size)
         if self.family == "day":
@@ -206,7 +223,12 @@ class Frequency:
             return moved
         if self.family == "business":
             return np.busday_offset(days, steps, roll="backward")
+        if self.family == "half-month":
+            return day_of(self._half_month(days) + steps, self.middle, self.at_month_end)
         return self._shift_months(days, steps.astype("timedelta64[M]"))
+
+    def _half_month(self, days: Stamps) -> NDArray[np.int64]:
+        return half_month_of(days, self.middle, self.at_month_end)
 
     def _shift_months(self, days: Stamps, steps: NDArray[np.timedelta64]) -> Stamps:
         """Days so many months later, from a day that every month has."""
@@ -276,6 +298,12 @@ def _build(freq: str, unit: str, n: int, anchor: str) -> Frequency:
         return Frequency(prefix + unit, "day" if unit == "D" else "business", n)
     if unit == "W" and anchor in ("", *WEEKDAYS):
         return Frequency(f"{prefix}W-{anchor or 'SUN'}", "day", 7 * n)
+    if unit in ("SMS", "SME") and (not anchor or anchor.isdigit()):
+        middle = int(anchor or 15)
+        if 2 <= middle <= LAST_MIDDLE:
+            return Frequency(
+                f"{prefix}{unit}-{middle}", "half-month", n, unit == "SME", middle=middle
+            )
     is_business, ends = unit[0] == "B", unit.endswith("E")
     period = unit.removeprefix("B")[:1]
     if period == "M" and not anchor:

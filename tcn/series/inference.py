@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from tcn.errors import DataError
 from tcn.series.frequency import DAY, MONTHS, NANOSECONDS, WEEKDAYS, Times, parse_frequency
+from tcn.series.half_months import half_month_name
 from tcn.series.zones import Stamps, to_wall
 
 MAX_SERIES_READ = 1000
@@ -120,6 +121,9 @@ def _candidates(times: Stamps, wall: Stamps, is_inner: NDArray[np.bool_]) -> lis
         if step % DAY == 0:
             candidates.append(_day_name(wall.astype("datetime64[D]"), step // DAY))
         candidates.append(fixed_name(int(choose(elapsed))))
+    half_month = half_month_name(wall.astype("datetime64[D]"))
+    if half_month is not None:
+        candidates.append(half_month)
     return list(dict.fromkeys(candidates))
 
 

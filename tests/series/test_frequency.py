@@ -15,7 +15,7 @@ PANDAS_NAMES = [
     "s", "30s", "min", "5min", "15min", "30min", "h", "2h", "6h", "D", "2D", "10D", "B", "W-SUN",
     "W-WED", "2W-MON", "MS", "ME", "2MS", "QS-JAN", "QS-FEB", "QE-DEC", "QE-NOV", "YS-JAN",
     "YS-JUL", "YE-DEC", "YE-JUN", "2YS-JAN", "BMS", "BME", "2BME", "BQS-FEB", "BQE-DEC", "BYS-JAN",
-    "BYE-JUN",
+    "BYE-JUN", "SMS-15", "SMS-16", "SME-15", "SME-10", "2SMS-15",
 ]  # fmt: skip
 
 
@@ -29,7 +29,8 @@ PANDAS_NAMES = [
         ("1mo", "MS"), ("1q", "QS-JAN"), ("1y", "YS-JAN"), ("ms", "ms"), ("MS", "MS"),
         ("monthly", "MS"), ("daily", "D"), ("Quarterly", "QS-JAN"), ("hours", "h"),
         ("minutes", "min"),
-        ("years", "YS-JAN"), ("10", "10"), ("1", "1"), (" h ", "h"), ("B", "B"),
+        ("years", "YS-JAN"), ("SMS", "SMS-15"), ("sme-10", "SME-10"), ("SM", "SME-15"),
+        ("10", "10"), ("1", "1"), (" h ", "h"), ("B", "B"),
     ],
 )  # fmt: skip
 def test_every_spelling_has_one_canonical_form(spelling, canonical):
@@ -44,7 +45,24 @@ def test_canonical_names_are_those_of_pandas(name):
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "x", "-1D", "0D", "0", "D-MON", "W-JAN", "h-MON", "1.5h", "99999999D", "D D"]
+    "bad",
+    [
+        "",
+        "x",
+        "-1D",
+        "0D",
+        "0",
+        "D-MON",
+        "W-JAN",
+        "h-MON",
+        "SMS-1",
+        "SME-28",
+        "MS-15",
+        "SMS-JAN",
+        "1.5h",
+        "99999999D",
+        "D D",
+    ],
 )
 def test_what_is_no_frequency_is_refused_by_name(bad):
     with pytest.raises(DataError, match=rf"^Unknown frequency '{bad}'.*'15min'"):
@@ -93,6 +111,10 @@ def test_a_regular_grid_with_gaps_is_found_again(name, start):
         (["2020-03-31", "2020-06-30", "2020-09-30", "2020-12-31", "2021-03-31"], "QE-DEC"),
         (["2022-09-30", "2022-12-30", "2023-03-31"], "BQE-DEC"),
         (["2020-01-06", "2020-01-13", "2020-01-27"], "W-MON"),
+        (["2020-01-01", "2020-01-15", "2020-02-01", "2020-03-01", "2020-03-15"], "SMS-15"),
+        (["2020-01-16", "2020-02-01", "2020-02-16", "2020-03-01"], "SMS-16"),
+        (["2020-01-15", "2020-01-31", "2020-02-15", "2020-02-29", "2020-03-31"], "SME-15"),
+        (["2020-01-01", "2020-01-15", "2020-01-29"], "2W-WED"),
         (["2020-01-01", "2020-01-07", "2020-01-13"], "6D"),
         (["2020-01-01 00:30", "2020-01-01 01:30", "2020-01-01 04:30"], "h"),
         (["2020-01-01", "2020-01-29", "2020-02-26", "2020-03-25"], "4W-WED"),
@@ -101,6 +123,16 @@ def test_a_regular_grid_with_gaps_is_found_again(name, start):
 def test_calendars_are_recognised(stamps, freq):
     times = np.array(stamps, "datetime64[ns]")
     assert infer_frequency(np.zeros(len(times), int), times, np.array(["a"])) == freq
+
+
+def test_two_days_a_month_are_read_forecast_and_written():
+    stamps = pd.date_range("2024-01-01", periods=60, freq="SMS")
+    frame = pd.DataFrame({"ds": stamps, "y": np.arange(60.0)}).drop(index=[7, 20])
+    panel = Panel.from_frame(frame)
+    assert (panel.freq, panel.lengths.tolist()) == ("SMS-15", [60])
+    assert panel.to_frame("pandas")["ds"].tolist() == stamps.tolist()
+    after = panel.future_times(3)[0].astype("datetime64[D]").astype(str).tolist()
+    assert after == ["2026-07-01", "2026-07-15", "2026-08-01"]
 
 
 def test_monday_to_friday_is_business_days_only_over_a_weekend():
@@ -134,6 +166,8 @@ def test_steps_beyond_what_dates_can_hold_are_refused():
         ("QS", "2024-11-29", "not every month"),
         ("YS", "2024-02-29", "not every month"),
         ("B", "2024-01-06", "it is no business day"),
+        ("SMS", "2024-01-16", "begin on the 1st or day 15 of a month"),
+        ("SME", "2024-01-30", "begin on the last day or day 15 of a month"),
     ],
 )
 def test_steps_from_a_day_that_has_no_next_are_refused(freq, start, reason):
@@ -161,7 +195,8 @@ def test_dates_cannot_step_by_whole_numbers():
     ("freq", "season"),
     [("h", 24), ("30min", 48), ("15min", 96), ("5min", 288), ("min", 1440), ("s", 3600),
      ("10s", 360), ("2h", 12), ("5h", 1), ("D", 7), ("2D", 1), ("W", 52), ("2W", 1), ("B", 5),
-     ("MS", 12), ("2MS", 6), ("Q", 4), ("Y", 1), ("ms", 1), ("10", 1), (None, 1)],
+     ("MS", 12), ("2MS", 6), ("SMS", 24), ("2SME", 12), ("5SMS", 1),
+     ("Q", 4), ("Y", 1), ("ms", 1), ("10", 1), (None, 1)],
 )  # fmt: skip
 def test_frequencies_suggest_a_season(freq, season):
     assert season_length_of(freq) == season
