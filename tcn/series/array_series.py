@@ -1,4 +1,4 @@
-"""Series given as arrays: their ids, values and first stamps, checked."""
+"""Series given as arrays: their ids, values, first stamps and lengths, checked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tcn.errors import DataError
 from tcn.series.frequency import Times
+from tcn.series.ragged import Index
 from tcn.series.stamps import BadCell, ReadTimes, check_range, parse_times
 from tcn.series.zones import to_utc
 
@@ -81,6 +82,44 @@ def read_starts(starts: Any, n_series: int, freq: str | None, tz: str | None) ->
     if freq is None:
         raise DataError("Series that start at dates need freq=, such as 'D' or 'MS'.")
     return read.values if read.is_utc else to_utc(read.values, tz)
+
+
+def read_new_values(new_values: ArrayLike, ids: NDArray[np.str_]) -> NDArray[np.float64]:
+    """What comes after each series, (S, k), from one row a series or one number each."""
+    values = np.asarray(new_values, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or len(values) != len(ids):
+        raise DataError(
+            f"New values need the shape ({len(ids)},) or ({len(ids)}, k), one row per series, got "
+            f"{np.shape(new_values)}."
+        )
+    if np.isinf(values).any():
+        row, column = np.argwhere(np.isinf(values))[0]
+        raise DataError(
+            f"New value {column} of series {str(ids[row])!r} is infinite. "
+            "Give finite numbers, or NaN where one is missing."
+        )
+    return values
+
+
+def read_lengths(lengths: ArrayLike, most: Index, ids: NDArray[np.str_]) -> Index:
+    """How many points of each series are wanted, (S,), at most as many as it has."""
+    asked = np.asarray(lengths)
+    if asked.dtype.kind not in "iu" or asked.shape not in ((), (len(ids),)):
+        raise DataError(
+            f"until takes one whole number, or one for each of {len(ids)} series, got "
+            f"{lengths!r:.80}."
+        )
+    wanted = np.broadcast_to(asked.astype(np.int64), (len(ids),)).copy()
+    bad = np.flatnonzero((wanted < 0) | (wanted > most))
+    if bad.size:
+        i = int(bad[0])
+        raise DataError(
+            f"Series {str(ids[i])!r} has {most[i]} points, cannot keep the first {wanted[i]}. "
+            f"Give lengths from 0 to the length of each series."
+        )
+    return wanted
 
 
 def _numbers(array: ArrayLike) -> NDArray[Any]:

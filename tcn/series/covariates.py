@@ -112,3 +112,38 @@ class Covariates:
     def take(self, indices: Index) -> "Covariates":
         """The chosen series, in that order."""
         return self.rows(np.zeros(len(indices), np.int64), self.lengths[indices], indices)
+
+
+def require_covariates(
+    ids: NDArray[np.str_],
+    lengths: Index,
+    past: Covariates | None,
+    future: Covariates | None,
+    static: Covariates | None,
+) -> None:
+    """Raise DataError unless the covariates are those of series with these ids and lengths."""
+    for name, covariates in (("past", past), ("future", future), ("static", static)):
+        if covariates is None:
+            continue
+        if covariates.is_static != (name == "static"):
+            raise DataError(f"{name}_covariates must be {name} in shape; see Covariates.")
+        if len(covariates) != len(ids):
+            raise DataError(
+                f"{name}_covariates have {len(covariates)} series, the panel has {len(ids)}."
+            )
+    if past is not None:
+        _require_rows("Past", ids, lengths, past.lengths, past.lengths != lengths)
+    if future is not None:
+        _require_rows("Future", ids, lengths, future.lengths, future.lengths < lengths)
+
+
+def _require_rows(
+    name: str, ids: NDArray[np.str_], lengths: Index, rows: Index, is_wrong: NDArray[np.bool_]
+) -> None:
+    if is_wrong.any():
+        i = int(np.argmax(is_wrong))
+        more = ", and more for the horizon." if name == "Future" else "."
+        raise DataError(
+            f"{name} covariates of {str(ids[i])!r} have {rows[i]} rows, the series has "
+            f"{lengths[i]} points. Give one row a point{more}"
+        )

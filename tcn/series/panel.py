@@ -14,8 +14,14 @@ from tcn.series.array_covariates import (
     covariates_over_time,
     covariates_per_series,
 )
-from tcn.series.array_series import read_ids, read_starts, read_values
-from tcn.series.covariates import Covariates
+from tcn.series.array_series import (
+    read_ids,
+    read_lengths,
+    read_new_values,
+    read_starts,
+    read_values,
+)
+from tcn.series.covariates import Covariates, require_covariates
 from tcn.series.frequency import Frequency, Times, parse_frequency
 from tcn.series.places import place_of, positions_of
 from tcn.series.ragged import Index, flat_index, offsets_of, positions_within
@@ -65,7 +71,8 @@ class Panel:
             object.__setattr__(self, "freq", frequency.name)
         if self.season_length is not None:
             require_season_length(self.season_length)
-        self._check_covariates()
+        if any(each is not None for each in _all(self)):
+            require_covariates(self.ids, self.lengths, *_all(self))
 
     @classmethod
     def from_arrays(
@@ -256,20 +263,7 @@ class Panel:
 
         Past covariates are cut alike; future-known covariates stay whole: they are known.
         """
-        asked = np.asarray(lengths)
-        if asked.dtype.kind not in "iu" or asked.shape not in ((), (len(self),)):
-            raise DataError(
-                f"until takes one whole number, or one for each of {len(self)} series, got "
-                f"{lengths!r:.80}."
-            )
-        wanted = np.broadcast_to(asked.astype(np.int64), (len(self),)).copy()
-        bad = np.flatnonzero((wanted < 0) | (wanted > self.lengths))
-        if bad.size:
-            i = int(bad[0])
-            raise DataError(
-                f"Series {str(self.ids[i])!r} has {self.lengths[i]} points, cannot keep the first "
-                f"{wanted[i]}. Give lengths from 0 to the length of each series."
-            )
+        wanted = read_lengths(lengths, self.lengths, self.ids)
         return self._rows(np.zeros(len(self), np.int64), wanted, np.arange(len(self)))
 
     def first(self, length: int) -> "Panel":
@@ -302,7 +296,7 @@ class Panel:
 
         Past covariates are not known there (NaN); future-known ones must reach that far.
         """
-        values = self._checked(new_values)
+        values = read_new_values(new_values, self.ids)
         lengths = self.lengths + values.shape[1]
         joined = np.empty(int(lengths.sum()))
         offsets = offsets_of(lengths)
@@ -315,24 +309,6 @@ class Panel:
             offsets=offsets,
             past_covariates=past and past.padded(values.shape[1]),
         )
-
-    def _checked(self, new_values: ArrayLike) -> NDArray[np.float64]:
-        """New values as (S, k), one row a series."""
-        values = np.asarray(new_values, dtype=np.float64)
-        if values.ndim == 1:
-            values = values[:, None]
-        if values.ndim != 2 or len(values) != len(self):
-            raise DataError(
-                f"New values need the shape ({len(self)},) or ({len(self)}, k), one row per "
-                f"series, got {np.shape(new_values)}."
-            )
-        if np.isinf(values).any():
-            row, column = np.argwhere(np.isinf(values))[0]
-            raise DataError(
-                f"New value {column} of series {str(self.ids[row])!r} is infinite. "
-                "Give finite numbers, or NaN where one is missing."
-            )
-        return values
 
     def split(self, horizon: Any) -> tuple["Panel", "Panel"]:
         """(history, future): the last `horizon` points of every series, and all before them.
@@ -437,31 +413,6 @@ class Panel:
             and future.rows(begins, future.lengths[chosen] - begins, chosen),
             static_covariates=static and static.take(chosen),
         )
-
-    def _check_covariates(self) -> None:
-        past, future, static = _all(self)
-        for name, covariates in (("past", past), ("future", future), ("static", static)):
-            if covariates is None:
-                continue
-            if covariates.is_static != (name == "static"):
-                raise DataError(f"{name}_covariates must be {name} in shape; see Covariates.")
-            if len(covariates) != len(self):
-                raise DataError(
-                    f"{name}_covariates have {len(covariates)} series, the panel has {len(self)}."
-                )
-        if past is not None:
-            self._check_rows("Past", past.lengths != self.lengths, past.lengths)
-        if future is not None:
-            self._check_rows("Future", future.lengths < self.lengths, future.lengths)
-
-    def _check_rows(self, name: str, is_wrong: NDArray[np.bool_], lengths: Index) -> None:
-        if is_wrong.any():
-            i = int(np.argmax(is_wrong))
-            raise DataError(
-                f"{name} covariates of {str(self.ids[i])!r} have {lengths[i]} rows, the series has "
-                f"{self.lengths[i]} points. Give one row a point"
-                f"{', and more for the horizon.' if name == 'Future' else '.'}"
-            )
 
 
 def require_panel(panel: object) -> None:
