@@ -178,8 +178,8 @@ class Frequency:
         """Steps in the season this frequency suggests; 1 where it suggests none.
 
         A year for months, their halves, quarters and weeks (12, 24, 4, 52), a week for days (7; 5
-        for business days), a day for hours and minutes (24, 1440), an hour for seconds (3600). A multiple
-        divides it: `15min` has 96, `2h` 12; one that does not divide it has 1.
+        for business days), a day for hours and minutes (24, 1440), an hour for seconds (3600). A
+        multiple divides it: `15min` has 96, `2h` 12; one that does not divide it has 1.
         """
         if self.family == "month":
             return _divided(12, self.size)

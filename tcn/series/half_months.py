@@ -8,6 +8,7 @@ from tcn.series.zones import Stamps
 Index = NDArray[np.int64]
 
 LAST_MIDDLE = 27  # a day before the last of every month
+FEWEST = 0.25  # share of the rows on each of the two days; fewer are mistakes in months
 
 
 def half_month_of(days: Stamps, middle: int, at_month_end: bool) -> Index:
@@ -34,12 +35,13 @@ def day_of(half_month: Index, middle: int, at_month_end: bool) -> Stamps:
 
 
 def half_month_name(days: Stamps) -> str | None:
-    """`SMS-15` or the like, where all of `days` are two such days; None where they are not."""
+    """`SMS-15` or the like, where all of `days` are two such days, and many each; else None."""
     months = days.astype("datetime64[M]")
     day = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
     is_last = (days + np.timedelta64(1, "D")).astype("datetime64[M]") > months
     for name, is_outer in (("SMS", day == 1), ("SME", is_last)):
         middles = np.unique(day[~is_outer])
-        if is_outer.any() and len(middles) == 1 and 2 <= middles[0] <= LAST_MIDDLE:
+        is_half = FEWEST <= is_outer.mean() <= 1.0 - FEWEST
+        if is_half and len(middles) == 1 and 2 <= middles[0] <= LAST_MIDDLE:
             return f"{name}-{middles[0]}"
     return None
