@@ -5,6 +5,7 @@ mistake in an operator's file is an error at the start and not a default in sile
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +19,7 @@ PREFIX = "TCN_"
 MIB = 2**20
 OTHERS = frozenset({"TCN_DATA"})  # variables of the benchmarks, which may be set everywhere
 LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-ORIGINS_PATTERN = r"^(\*|(https?://[^/,\s*]+(, *https?://[^/,\s*]+)*)?)$"
+ORIGIN = re.compile(r"\*|https?://[^/,\s*]+")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -33,7 +34,6 @@ class Settings(BaseSettings):
     root_path: str = Field("", description="Path prefix that a proxy strips.")
     allow_origins: str = Field(
         "",
-        pattern=ORIGINS_PATTERN,
         description="Origins whose pages may call the API, with commas between; `*`: all.",
     )
     store: Path = Field(Path("models"), description="Directory of the models.")
@@ -123,6 +123,14 @@ class Settings(BaseSettings):
     def _absolute(cls, store: Path) -> Path:
         return store.expanduser().absolute()
 
+    @field_validator("allow_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in value.split(","):
+            if value and not ORIGIN.fullmatch(origin.strip()):
+                raise ValueError("must be '*', or origins such as https://app.example")
+        return value
+
     @property
     def state(self) -> Path:
         """Directory of the database and of running jobs."""
@@ -178,7 +186,8 @@ class Settings(BaseSettings):
 def _sentence(error: ValidationError) -> str:
     """Say in one line per setting what is wrong; the values are not repeated (secrets)."""
     parts = [
-        f"Setting {PREFIX}{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}."
+        f"Setting {PREFIX}{'.'.join(map(str, item['loc'])).upper()}:"
+        f" {item['msg'].removeprefix('Value error, ')}."
         for item in error.errors(include_url=False, include_input=False)
     ]
     return " ".join(parts)

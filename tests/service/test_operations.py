@@ -36,6 +36,12 @@ def test_an_unknown_variable_is_refused(monkeypatch):
         Settings.from_environment({})
 
 
+def test_origins_that_are_none_are_refused():
+    for value in ("app.example", "*,http://a", "https://app.example/path", "ftp://a"):
+        with pytest.raises(ConfigError, match=r"TCN_ALLOW_ORIGINS: must be '\*', or origins such"):
+            Settings.from_environment({"allow_origins": value}, {})
+
+
 def test_a_wrong_option_is_one_sentence_and_exit_code_2(capsys):
     assert main(["--port", "70000"]) == 2
     error = capsys.readouterr().err
