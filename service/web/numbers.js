@@ -5,7 +5,7 @@ const SPACES = /[ \u00a0\u202f']/g;
 const THOUSANDS = String.raw`\d{1,3}(?:[ \u00a0\u202f']\d{3})+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:\.\d{3}){2,}`;
 const NUMBER = new RegExp(String.raw`^[+-]?(?:(?:${THOUSANDS}|\d{1,3}(?:\.\d{3})+(?=,)|\d+)(?:\.\d*|,\d+)?|[.,]\d+)(?:e[+-]?\d+)?$`, "i");
 
-const bare = (cell) => cell.replace(/^([+-]?)[$€£¥]\s*/, "$1").replace(/\s*[%$€£¥]$/, "");
+const bare = (cell) => cell.replace("\u2212", "-").replace(/^([+-]?)[$€£¥]\s*/, "$1").replace(/\s*[%$€£¥]$/, "");
 const isCell = (cell) => MISSING.test(cell) || NUMBER.test(bare(cell));
 
 // {values, name, note}, or null for what is a table or no numbers at all.
