@@ -44,6 +44,18 @@ class Columns:
         """Return what was given, under the names that the readers take."""
         return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
+    def as_arguments(self) -> list[str]:
+        """Return what was given as it is written on a command line.
+
+        >>> Columns(target_col=("north", "south"), tz="UTC").as_arguments()
+        ['--target-col', 'north,south', '--tz', 'UTC']
+        """
+        words: list[str] = []
+        for name, value in self.given().items():
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+        return words
+
     def as_in(self, panel: "Panel") -> "Columns":
         """Return these columns with the choices that were made in reading `panel`."""
         return replace(

@@ -70,7 +70,9 @@ def run(
         tcn.save(forecaster, out)
         shutil.rmtree(state, ignore_errors=True)
         result = _measure(forecaster, panel, horizon) if test else None
-    _tell(forecaster, out, data, result, as_json=as_json, quiet=quiet)
+    _tell(
+        forecaster, out, [str(data), *columns.as_arguments()], result, as_json=as_json, quiet=quiet
+    )
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -127,7 +129,7 @@ def _measure(forecaster: Forecaster, panel: Panel, horizon: int) -> BacktestResu
 def _tell(
     forecaster: Forecaster,
     out: Path,
-    data: Path,
+    given: list[str],
     result: BacktestResult | None,
     *,
     as_json: bool,
@@ -140,6 +142,6 @@ def _tell(
         sys.stdout.write(f"{result.to_text()}\n")
     horizon = forecaster.config.horizon
     command = shlex.join(
-        ["tcn", "forecast", str(data), "--horizon", str(horizon), "--model", str(out)]
+        ["tcn", "forecast", *given, "--horizon", str(horizon), "--model", str(out)]
     )
     say(f"Model: {out}. To forecast: {command}", quiet=quiet)

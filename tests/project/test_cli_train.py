@@ -182,3 +182,14 @@ def test_training_lines_always_say_the_last_step(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Training: step 1 of 4")
     assert lines[-1] == "Training: step 4 of 4, loss 0.2500"
+
+
+def test_the_command_that_forecasts_reads_the_file_as_the_training_did(run, calls, tmp_path):
+    data, out = tmp_path / "wide.csv", tmp_path / "m"
+    rows = "".join(f"2026-01-{n:02};{n};{n + 1};3\n" for n in range(1, 29))
+    data.write_text(f"day;north;south;heat\n{rows}")
+    options = ("--target-col", "*", "--past-covariates", "heat", "--freq", "D")
+    code, _, err = run("train", data, "--horizon", 2, "--out", out, *options)
+    assert code == 0
+    read = "--target-col '*' --freq D --past-covariates heat"
+    assert f"tcn forecast {data} {read} --horizon 2 --model {out}\n" in err
