@@ -17,7 +17,7 @@ import tcn
 from tcn.forecaster import Forecaster
 from tcn.training import LoopSettings
 
-STEPS = 40
+STEPS = 20
 
 
 def train(directory: Path | None, steps: int = STEPS) -> Forecaster:

@@ -220,7 +220,7 @@ def steps_done(directory: Path) -> int:
 @pytest.mark.timeout(240)  # four processes, of which three train
 def test_a_run_killed_at_a_random_step_and_resumed_equals_one_that_was_not(tmp_path):
     directory, saved = tmp_path / "run", tmp_path / "model"
-    target = random.Random().randint(1, 45)
+    target = random.Random().randint(1, 22)
     child = start_child(directory, saved)
     while steps_done(directory) < target:
         assert child.poll() is None, "the run ended before it could be killed"
