@@ -79,6 +79,7 @@ function show(found) {
   data.series = found.series;
   data.freq = found.freq;
   const notes = [found.source];
+  if (found.columns && found.columns.unused.length) notes.push("Columns that are known ahead help: name them under 'Columns'.");
   const open = Math.max(...found.series.map(withoutEmptyEnd));
   if (open) notes.push(`The last ${open === 1 ? "row has" : `${open} rows have`} no value: the forecast begins there.`);
   $("source").textContent = notes.join(" ");
