@@ -1,6 +1,7 @@
 """Split-conformal shifts of quantiles, found on windows that were not trained on."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,13 @@ from tcn.models.heads import Head, interpolation_weights
 
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 SMALLEST_SPREAD = 1e-6
+FEWEST_STEPS = 50  # of a part of the horizon that has shifts of its own
+FEWEST_APART = 8  # windows that do not overlap, for shifts of each level
+STEPS_APART = 2  # that each of these counts for, and what was known before for
+WEIGHT_BEFORE = 10
+MOST_WIDENING = 4.0
+USUAL_WIDENING = 1.25  # what a network needs beyond its training
+_NORMAL = 1.2815515655446004  # 90 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,12 @@ class Calibration:
         width = (high - low).clamp_min_(SMALLEST_SPREAD)
         return _shares(self, levels, first_step, raw.shape[-2]) * width[..., None]
 
+    @property
+    def widening(self) -> float:
+        """By how much the 80 % interval grows, in the mean over the parts of the horizon."""
+        low, high = self.levels.index(LOW), self.levels.index(HIGH)
+        return 1.0 + sum(row[high] - row[low] for row in self.values) / len(self.values)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return {
@@ -84,16 +98,29 @@ def fit_calibration(
     weight: Tensor,
     levels: tuple[float, ...],
     parts: int = 3,
+    *,
+    n_apart: int | None = None,
+    before: Calibration | None = None,
 ) -> Calibration:
     """Shifts from validation windows.
 
     quantiles: (N, H, Q) in z units at `levels`, which include 0.1, 0.5 and 0.9. target: (N, H).
-    weight: (N, H), 0 where nothing was seen.
+    weight: (N, H), 0 where nothing was seen. n_apart: windows that do not overlap; those of one
+    series that do tell little more than one of them. before: of the network that training began
+    with. Where little was seen, no level and no part of the horizon has a shift of its own: all
+    that was seen tells how much wider the intervals must be, beside what was known before.
     """
     horizon = target.shape[1]
     width = quantiles[..., levels.index(HIGH)] - quantiles[..., levels.index(LOW)]
     scores = (target[..., None] - quantiles) / width.clamp_min(SMALLEST_SPREAD)[..., None]
     edges = sorted({round(horizon * part / parts) for part in range(parts + 1)})
+    counts = [int((weight[:, a:b] > 0).sum()) for a, b in itertools.pairwise(edges)]
+    n_apart = len(target) if n_apart is None else n_apart
+    if min(counts) < FEWEST_STEPS or n_apart < FEWEST_APART:
+        distances = 2.0 * scores[weight > 0][:, levels.index(MEDIAN)].abs()
+        usual = USUAL_WIDENING if before is None else before.widening
+        factor = _widening(distances, n_apart * STEPS_APART, usual)
+        return Calibration(levels, (), (_widened(levels, factor),))
     rows = []
     for start, stop in itertools.pairwise(edges):
         seen = weight[:, start:stop] > 0
@@ -106,11 +133,33 @@ def _centred(shifts: tuple[float, ...], levels: tuple[float, ...]) -> tuple[floa
     return tuple(shift - shifts[levels.index(MEDIAN)] for shift in shifts)
 
 
+def _widening(distances: Tensor, weight: float, usual: float) -> float:
+    """By how much the distances of quantiles from the median must grow, at least as `usual`.
+
+    distances: (n,) of what was seen from the median, in halves of the 80 % interval, of which 80 %
+    are below 1 where intervals are as wide as they say. They count for `weight` steps beside
+    `WEIGHT_BEFORE` normal ones that need the usual widening.
+    """
+    ordered = distances.double().sort().values
+    low, high = usual, max(MOST_WIDENING * usual, usual)
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        normal = math.erf(_NORMAL * middle / usual / math.sqrt(2.0))
+        seen = int(torch.searchsorted(ordered, middle, right=True)) / max(len(ordered), 1)
+        share = (weight * seen + WEIGHT_BEFORE * normal) / (weight + WEIGHT_BEFORE)
+        low, high = (low, middle) if share >= HIGH - LOW else (middle, high)
+    return high
+
+
+def _widened(levels: tuple[float, ...], factor: float) -> tuple[float, ...]:
+    """Shifts that multiply the distances of a normal distribution's quantiles from its median."""
+    places = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64))
+    return tuple(((factor - 1.0) * places / (2.0 * _NORMAL)).tolist())
+
+
 def _part_shifts(scores: Tensor, levels: tuple[float, ...]) -> tuple[float, ...]:
-    """The level's own quantile of its scores; 0 where there is too little to tell."""
+    """The level's own quantile of its scores."""
     n = len(scores)
-    if n < 50:
-        return (0.0,) * len(levels)
     ordered = scores.sort(dim=0).values
     shifts = []
     for column, level in enumerate(levels):

@@ -67,7 +67,8 @@ def fit(
     The end of every series is held back; it tells how many steps forecast it best, and the
     quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
     `train_config.refit` is off. From a start these are some passes over the data, and of the way
-    from its weights a share is kept: half at least, unless half does harm to the points held back.
+    from its weights a share is kept: half at least, unless half does harm to the points held back,
+    or a quarter at most, where so few were held back that they say little.
     All covariates of the panel are used.
 
     config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
@@ -87,13 +88,18 @@ def fit(
     place = None if directory is None else Path(directory)
     network = run.first_network()
     held_back = run.held_back(split.windows, network.positions_read)
+    n_apart = split.windows.n_apart(run.config.horizon)
     done = run.train(network, split.train_lengths, held_back, place)
     manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
     share = 1.0
     if begin is not None:
-        share, loss = pull_back(network, run.first_network(), held_back, settings.refit)
+        share, loss = pull_back(
+            network, run.first_network(), held_back, n_apart, is_refitted=settings.refit
+        )
         manifest |= {"share_of_training": share, "validation_loss": loss}
-    calibration = calibrate(network, held_back)
+    calibration = calibrate(
+        network, held_back, n_apart, None if begin is None else begin.calibration
+    )
     if settings.refit and share > 0.0:
         network = run.refit(done, share, place)
         manifest["refit_steps"] = done.best_step

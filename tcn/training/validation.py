@@ -21,8 +21,13 @@ def validation_loss(network: ForecastNetwork, held_back: HeldBack) -> float:
     return total / max(count, 1)
 
 
-def calibrate(network: ForecastNetwork, held_back: HeldBack) -> Calibration:
-    """Shifts of the quantiles by which they hold their share of the held-back windows."""
+def calibrate(
+    network: ForecastNetwork, held_back: HeldBack, n_apart: int, before: Calibration | None
+) -> Calibration:
+    """Shifts of the quantiles by which they hold their share of the held-back windows.
+
+    n_apart: windows that do not overlap. before: of the network that training began with.
+    """
     head = network.distribution
     trained = getattr(head, "levels", None) or DEFAULT_QUANTILE_LEVELS
     levels = tuple(sorted({*trained, LOW, HIGH}))
@@ -30,4 +35,6 @@ def calibrate(network: ForecastNetwork, held_back: HeldBack) -> Calibration:
         quantiles = [head.quantiles(network(inputs)[:, 0], levels) for inputs, _ in held_back]
     target = torch.cat([targets.values[:, 0] for _, targets in held_back])
     weight = torch.cat([targets.weights[:, 0] for _, targets in held_back])
-    return fit_calibration(torch.cat(quantiles), target, weight, levels)
+    return fit_calibration(
+        torch.cat(quantiles), target, weight, levels, n_apart=n_apart, before=before
+    )

@@ -42,10 +42,19 @@ class Split(NamedTuple):
 
 
 class ValidationWindows(NamedTuple):
-    """Origins held back: series and the number of points before the origin, (W,) each."""
+    """Origins held back: series and the number of points before the origin, (W,) each.
+
+    In the order of the series, and of time.
+    """
 
     rows: Index
     ends: Index
+
+    def n_apart(self, horizon: int) -> int:
+        """How many windows of `horizon` steps there are that do not overlap."""
+        _, first, counts = np.unique(self.rows, return_index=True, return_counts=True)
+        last = first + counts - 1
+        return int(((self.ends[last] - self.ends[first]) // horizon + 1).sum())
 
 
 def split_by_time(panel: Panel, horizon: int, held_back: int | None) -> Split:

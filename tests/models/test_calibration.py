@@ -74,11 +74,51 @@ def test_values_that_were_not_seen_do_not_count():
     assert fit_calibration(quantiles, target, weight, levels) == expected
 
 
-def test_too_few_windows_shift_nothing():
-    levels = (0.1, 0.5, 0.9)
-    quantiles = GaussianHead().quantiles(torch.zeros(10, 4, 2), levels)
-    calibration = fit_calibration(quantiles, targets(0)[:10, :4], torch.ones(10, 4), levels)
-    assert set(sum(calibration.values, ())) == {0.0}
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def widening(factor: float, n_windows: int, before: Calibration | None = None, seed: int = 0):
+    """Of intervals of the standard normal, where targets are `factor` times as far away."""
+    quantiles = GaussianHead().quantiles(torch.zeros(n_windows, 8, 2), LEVELS)
+    unit = float(quantiles[0, 0, 2]) / 1.28155
+    target = torch.randn(n_windows, 8, generator=torch.Generator().manual_seed(seed))
+    found = fit_calibration(
+        quantiles,
+        factor * unit * target,
+        torch.ones(n_windows, 8),
+        LEVELS,
+        n_apart=n_windows,
+        before=before,
+    )
+    return found.widening
+
+
+def test_few_windows_only_widen_and_by_no_less_than_before():
+    before = Calibration(LEVELS, (), ((-0.25, 0.0, 0.25),))
+    assert before.widening == pytest.approx(1.5)
+    assert widening(0.1, 2) == pytest.approx(1.25)
+    assert widening(0.1, 2, before) == pytest.approx(1.5)
+    assert 1.25 < widening(100.0, 1) < 2.5
+    assert widening(3.0, 1) <= widening(3.0, 3) <= widening(3.0, 7)
+
+
+def test_no_window_leaves_what_was_known_before():
+    quantiles = torch.zeros(0, 4, 3)
+    empty = torch.zeros(0, 4)
+    found = fit_calibration(quantiles, empty, empty, LEVELS, n_apart=0)
+    assert found.widening == pytest.approx(1.25)
+
+
+def test_a_few_windows_widen_nearly_as_far_as_they_are_missed():
+    found = np.mean([widening(2.5, 7, seed=seed) for seed in range(20)])
+    assert 1.8 < found < 3.0
+
+
+def test_many_windows_of_one_time_count_as_few():
+    quantiles = GaussianHead().quantiles(torch.zeros(100, 8, 2), LEVELS)
+    target, weight = 0.01 * torch.randn(100, 8), torch.ones(100, 8)
+    assert fit_calibration(quantiles, target, weight, LEVELS).widening < 0.5
+    assert fit_calibration(quantiles, target, weight, LEVELS, n_apart=3).widening > 1.2
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 20])

@@ -135,8 +135,22 @@ def test_half_of_a_run_that_is_repeated_is_kept_unless_it_does_harm():
     hardly = {0.0: 1.0, 0.25: 0.999, 0.5: 1.005, 0.75: 1.1, 1.0: 1.2}
     harms = {0.0: 1.0, 0.25: 1.01, 0.5: 1.1, 0.75: 1.2, 1.0: 1.3}
     for is_refitted, kept in ((False, (0.75, 0.0, 0.0)), (True, (0.75, 0.5, 0.0))):
-        found = [share_to_keep(losses, is_refitted) for losses in (helps, hardly, harms)]
+        found = [
+            share_to_keep(losses, 8, is_refitted=is_refitted) for losses in (helps, hardly, harms)
+        ]
         assert tuple(found) == kept
+
+
+def test_little_is_kept_where_few_windows_say_that_it_helps():
+    helps = {0.0: 1.0, 0.25: 0.9, 0.5: 0.8, 0.75: 0.7, 1.0: 0.75}
+    kept = [share_to_keep(helps, n_apart, is_refitted=True) for n_apart in (1, 2, 3, 4, 7, 100)]
+    assert kept == [0.25, 0.5, 0.5, 0.5, 0.5, 0.75]
+    hardly = {0.0: 1.0, 0.25: 0.999, 0.5: 1.005, 0.75: 1.1, 1.0: 1.2}
+    assert [share_to_keep(hardly, n_apart, is_refitted=True) for n_apart in (1, 7, 8)] == [
+        0,
+        0,
+        0.5,
+    ]
 
 
 def test_training_stops_when_nothing_is_gained():
