@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tcn
@@ -71,6 +71,7 @@ def test_the_intervals_of_totals_hold_what_they_say_where_errors_persist():
     assert 0.75 < ((low <= total) & (total <= high)).mean() < 0.85
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(20, 60), min_size=1, max_size=4), st.integers(1, 6), st.integers(2, 40))
 def test_every_step_keeps_the_quantiles_of_the_forecast(lengths, horizon, n_paths):
     rng = np.random.default_rng(sum(lengths))
