@@ -158,10 +158,14 @@ def _trajectories(window: Window, rng: np.random.Generator) -> Array:
     """Where what came lies among the quantiles of its forecast, (M, H), of series without gaps.
 
     A place between the first and the last quantile is an index into them, one outside goes on by
-    their distance.
+    their distance. Forecasts without any width, as of items no longer sold, tell nothing and are
+    left out where there are others.
     """
     is_whole = ~np.isnan(window.actual).any(axis=1)
-    y, quantiles = window.actual[is_whole], window.forecast.quantiles[is_whole]
+    widths = window.forecast.quantiles[:, :, -1] - window.forecast.quantiles[:, :, 0]
+    tells = is_whole & (widths > 0).any(axis=1)
+    rows = tells if tells.any() else is_whole
+    y, quantiles = window.actual[rows], window.forecast.quantiles[rows]
     n_below = (quantiles < y[:, :, None]).sum(axis=2)
     n_equal = (quantiles == y[:, :, None]).sum(axis=2)
     last = quantiles.shape[2] - 1
