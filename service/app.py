@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from service.engine import Predictor
 from service.errors import Problem, problem_response
-from service.gate import FAILED, GatedApp
+from service.gate import FAILED, GatedApp, takes_head
 from service.logs import access
 from service.routes import (
     classify,
@@ -161,7 +161,7 @@ def _methods_of(path: str) -> set[str]:
         if isinstance(route, Route) and route.path_regex.match(path)
         for method in route.methods or ()
     }
-    return methods | {"HEAD"} if "GET" in methods else methods
+    return methods | {"HEAD"} if "GET" in methods and takes_head(path) else methods
 
 
 def _describe_problems(app: GatedApp) -> None:

@@ -47,7 +47,7 @@ class GatedApp(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        if scope["method"] == "HEAD" and not scope["path"].endswith("/events"):
+        if scope["method"] == "HEAD" and takes_head(scope["path"]):
             scope = _as_get(scope)
         exchange = _Exchange(scope, send)
         self.metrics.in_flight.inc()
@@ -117,6 +117,11 @@ class _Exchange:
         known = method if method in METHODS else "other"
         metrics.observe_request(known, route, status, seconds)
         access.write(self.request_id, known, route, status, seconds)
+
+
+def takes_head(path: str) -> bool:
+    """Whether a path that takes GET takes HEAD too: event streams have no end to wait for."""
+    return not path.endswith("/events")
 
 
 def _as_get(scope: Scope) -> Scope:

@@ -22,6 +22,7 @@ from tcn.config import require_quantile_levels
 from tcn.errors import ConfigError, DataError
 from tcn.evaluation.backtest import MIN_HISTORY, Predict, backtest
 from tcn.evaluation.result import Window
+from tcn.notices import collected, notify
 from tcn.series import Forecast, Panel
 from tcn.series.panel import require_panel
 from tcn.series.paths import normal_quantiles
@@ -104,24 +105,27 @@ def sample_paths(
         raise ConfigError(f"n_paths must be from 2 to {MAX_PATHS:,}, got {n_paths}.")
     _check_lengths(panel, horizon)
     n_windows, step = _windows(panel, horizon)
-    result = backtest(
-        predict,
-        panel,
-        horizon,
-        n_windows,
-        step,
-        baselines=(),
-        quantile_levels=LEVELS,
-        progress=progress,
-    )
+    with collected() as notices:
+        past = backtest(
+            predict,
+            panel,
+            horizon,
+            n_windows,
+            step,
+            baselines=(),
+            quantile_levels=LEVELS,
+            progress=progress,
+        )
+        forecast = predict(panel, horizon=horizon, quantile_levels=LEVELS)
+    for notice in notices:
+        notify(notice)
     rng = np.random.default_rng(seed)
-    trajectories = np.concatenate([_trajectories(window, rng) for window in result.windows])
+    trajectories = np.concatenate([_trajectories(window, rng) for window in past.windows])
     if not len(trajectories):
         raise DataError(
             f"No window of {horizon} steps of the past is without missing values, so that nothing "
             "tells how steps hang together. Use a shorter horizon."
         )
-    forecast = predict(panel, horizon=horizon, quantile_levels=LEVELS)
     return SamplePaths(
         ids=forecast.ids,
         times=forecast.times,
@@ -154,10 +158,14 @@ def _trajectories(window: Window, rng: np.random.Generator) -> Array:
     """Where what came lies among the quantiles of its forecast, (M, H), of series without gaps.
 
     A place between the first and the last quantile is an index into them, one outside goes on by
-    their distance.
+    their distance. Forecasts without any width, as of items no longer sold, tell nothing and are
+    left out where there are others.
     """
     is_whole = ~np.isnan(window.actual).any(axis=1)
-    y, quantiles = window.actual[is_whole], window.forecast.quantiles[is_whole]
+    widths = window.forecast.quantiles[:, :, -1] - window.forecast.quantiles[:, :, 0]
+    tells = is_whole & (widths > 0).any(axis=1)
+    rows = tells if tells.any() else is_whole
+    y, quantiles = window.actual[rows], window.forecast.quantiles[rows]
     n_below = (quantiles < y[:, :, None]).sum(axis=2)
     n_equal = (quantiles == y[:, :, None]).sum(axis=2)
     last = quantiles.shape[2] - 1

@@ -123,13 +123,14 @@ def read_lengths(lengths: ArrayLike, most: Index, ids: NDArray[np.str_]) -> Inde
 
 
 def _numbers(array: ArrayLike) -> NDArray[Any]:
+    if type(array) is np.ndarray and array.dtype.kind in "fiu":
+        return array
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if kind in ("c", "m", "M"):
         raise TypeError(f"got the dtype {array.dtype}")  # type: ignore[union-attr]
     if isinstance(array, np.ma.MaskedArray):
         return np.ma.filled(array.astype(np.float64), np.nan)
-    is_numeric = isinstance(array, np.ndarray) and kind in ("f", "i", "u")
-    return np.asarray(array) if is_numeric else np.asarray(array, np.float64)
+    return np.asarray(array, np.float64)
 
 
 def _parse_starts(given: NDArray[Any]) -> ReadTimes:

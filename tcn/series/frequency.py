@@ -155,13 +155,13 @@ class Frequency:
             self._refuse(days[~on_grid], f"begin on {outer} or day {self.middle} of a month")
         elif is_by_day:
             days = to_wall(starts, tz).astype("datetime64[D]")
-            months = days.astype("datetime64[M]")
-            shortest = self._shortest_months()[months.astype(np.int64) % 12]
-            self._refuse(
-                days[(days - months.astype("datetime64[D]")).astype(np.int64) >= shortest],
-                "not every month it leads to has that day. Begin by the 28th, or use 'ME', 'QE' "
-                "or 'YE' for the ends of months, quarters or years",
-            )
+            in_month = (days - days.astype("datetime64[M]")).astype(np.int64)
+            if in_month.max(initial=0) >= min(_DAYS_OF_MONTHS):
+                self._refuse(
+                    days[in_month >= self._shortest_months()[_month_of_year(days)]],
+                    "not every month it leads to has that day. Begin by the 28th, or use 'ME', "
+                    "'QE' or 'YE' for the ends of months, quarters or years",
+                )
 
     def _shortest_months(self) -> NDArray[np.int64]:
         """Days of the shortest month that steps from each month lead to, (12,)."""
@@ -314,6 +314,10 @@ def _build(freq: str, unit: str, n: int, anchor: str) -> Frequency:
     raise DataError(
         f"Unknown frequency {freq!r}: {unit!r} takes no {anchor!r}. Use one such as {_EXAMPLES}."
     )
+
+
+def _month_of_year(days: Stamps) -> NDArray[np.int64]:
+    return days.astype("datetime64[M]").astype(np.int64) % 12
 
 
 def _whole(stamps: Times, starts: Times, size: int) -> NDArray[np.int64]:

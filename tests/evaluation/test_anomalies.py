@@ -101,6 +101,22 @@ def test_about_as_many_points_are_flagged_as_the_level_says():
     assert 0.05 < found.is_anomaly.mean() < 0.16
 
 
+def test_intervals_measured_on_the_series_flag_as_many_points_as_the_level_says():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(24, 300)) + 3.0 * np.sin(2.0 * np.pi * np.arange(300) / 7.0)
+    panel = Panel.from_arrays(list(values), season_length=7)
+    zero = tcn.load("zero")
+    unchanged = tcn.TrainConfig(max_epochs=0)
+    settled = tcn.fit(panel.split(28)[0], horizon=14, train_config=unchanged, start=zero)
+    medians = [each.predict(panel, 14, (0.5,)).quantiles for each in (zero, settled)]
+    np.testing.assert_allclose(medians[0], medians[1], rtol=1e-4, atol=1e-4)
+    options = {"level": 0.9, "horizon": 14, "length": 28}
+    found = [find_anomalies(each.predict, panel, **options) for each in (zero, settled)]
+    shares = [each.is_anomaly.mean() for each in found]
+    assert shares[0] > 0.14
+    assert 0.06 < shares[1] < 0.13
+
+
 def test_half_of_the_longest_series_is_judged_unless_said_otherwise():
     done = []
     panel = Panel.from_arrays({"long": weekly(50), "short": [1.0, 2.0]})

@@ -1,12 +1,13 @@
 """Sample paths keep the quantiles of every step, and hang together as past errors did."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tcn
@@ -71,6 +72,7 @@ def test_the_intervals_of_totals_hold_what_they_say_where_errors_persist():
     assert 0.75 < ((low <= total) & (total <= high)).mean() < 0.85
 
 
+@settings(max_examples=10)
 @given(st.lists(st.integers(20, 60), min_size=1, max_size=4), st.integers(1, 6), st.integers(2, 40))
 def test_every_step_keeps_the_quantiles_of_the_forecast(lengths, horizon, n_paths):
     rng = np.random.default_rng(sum(lengths))
@@ -102,6 +104,23 @@ def test_paths_of_different_series_are_drawn_apart():
 def test_one_window_of_the_past_makes_wide_totals_and_not_narrow_ones():
     values = np.random.default_rng(0).normal(size=(1, HORIZON + 2))
     assert spread_of_totals(values) == pytest.approx(HORIZON, rel=0.02)
+
+
+def test_series_that_never_move_do_not_loosen_the_steps_of_others():
+    def flat_where_dead(history, horizon, quantile_levels):
+        forecast = standard_normal(history, horizon, quantile_levels)
+        is_alive = np.array([len(set(values)) > 1 for values in history])
+        return replace(forecast, quantiles=forecast.quantiles * is_alive[:, None, None])
+
+    levels = np.random.default_rng(0).normal(size=(200, 40))
+    levels[50:] = 0.0
+    panel = panel_of(levels.repeat(HORIZON, axis=1))
+    paths = sample_paths(flat_where_dead, panel, HORIZON, K).values
+    spread = paths[:50].sum(axis=2).std(axis=1) / paths[:50].std(axis=1).mean(axis=1)
+    assert spread.mean() == pytest.approx(HORIZON, rel=0.02)
+    assert (paths[50:] == 0.0).all()
+    dead = sample_paths(flat_where_dead, panel.take(range(60, 70)), HORIZON, K)
+    assert (dead.values == 0.0).all()
 
 
 def test_windows_with_missing_values_tell_nothing():

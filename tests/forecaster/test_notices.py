@@ -29,9 +29,10 @@ def test_covariates_that_are_not_read_are_told_of_at_the_line_of_the_call(zero):
     assert [warning.filename for warning in told] == [__file__]
 
 
-def test_a_backtest_tells_of_them_once_at_the_line_of_its_call(zero):
+@pytest.mark.parametrize("judge", [tcn.backtest, tcn.sample_paths, tcn.find_anomalies])
+def test_forecasts_of_the_past_tell_of_them_once_at_the_line_of_the_call(zero, judge):
     with pytest.warns(tcn.TcnWarning, match=SENTENCE) as told:
-        tcn.backtest(zero.predict, with_covariates(), horizon=2, n_windows=3)
+        judge(zero.predict, with_covariates(), horizon=2)
     assert [warning.filename for warning in told] == [__file__]
 
 

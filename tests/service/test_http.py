@@ -150,6 +150,8 @@ def test_head_answers_as_get_without_the_body(server, path):
     assert asked.headers["content-length"] == got.headers["content-length"]
     assert asked.headers["content-type"] == got.headers["content-type"]
     assert httpx.put(f"{server.url}/health/ready").headers["allow"] == "GET, HEAD"
+    endless = httpx.head(f"{server.url}/v1/jobs/{'0' * 32}/events")
+    assert (endless.status_code, endless.headers["allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize(
