@@ -240,16 +240,17 @@ class _Differences:
     def sums(self, lag: int, share: float, weights: Array) -> _Sums:
         """Sums over differences to `lag` steps before, less `share` of the difference before.
 
-        What `weights` leave of the target is cut where it lies far out.
+        What `weights` leave of the target is cut where it lies far out; without weights nothing is:
+        a holiday may be all that lies there.
         """
         target, columns = (self._rows(x, lag, share) for x in (self._values, self._columns))
         places = np.flatnonzero(np.isfinite(target))
         target, columns = target[places], columns[places]
         target, columns = target - target.mean(), columns - columns.mean(axis=0)
-        told = columns @ weights
-        remainder = target - told
-        limit = _OUTLIER * 1.4826 * float(np.median(np.abs(remainder)))
-        if limit > 0.0:
+        if weights.any():
+            told = columns @ weights
+            remainder = target - told
+            limit = _OUTLIER * 1.4826 * float(np.median(np.abs(remainder)))
             target = told + np.clip(remainder, -limit, limit)
         n_blocks = min(max(len(target) // 8, 2), MOST_BLOCKS)
         length = len(self._values) - self._begin

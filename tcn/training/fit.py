@@ -23,7 +23,7 @@ from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import TrainingPairs, weighted_loss
-from tcn.training.pulling_back import pull_back, set_between, weights_of
+from tcn.training.pulling_back import panel_to_teach, pull_back, set_between, weights_of
 from tcn.training.starting import (
     Start,
     chosen_config,
@@ -68,8 +68,9 @@ def fit(
     quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
     `train_config.refit` is off. From a start these are some passes over the data, and of the way
     from its weights a share is kept: half at least, unless half does harm to the points held back,
-    or a quarter at most, where so few were held back that they say little.
-    All covariates of the panel are used.
+    or a quarter at most, where so few were held back that they say little. All covariates of the
+    panel are trained on, but those known ahead that so few could not teach a start about: they act
+    on forecasts by a regression, as on those of a network that was trained without them.
 
     config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
     pass, in place of the config's. start: weights to begin with: "zero" for the pretrained model, a
@@ -83,12 +84,14 @@ def fit(
     require_panel(panel)
     settings = train_config or TrainConfig()
     begin = starting_point(start)
-    run = _prepared(panel, chosen_config(config, begin, horizon), settings, begin, progress)
-    split = split_by_time(panel, run.config.horizon, settings.validation_length)
+    config = chosen_config(config, begin, horizon)
+    split = split_by_time(panel, config.horizon, settings.validation_length)
+    n_apart = split.windows.n_apart(config.horizon)
+    panel = panel_to_teach(panel, begin, n_apart)
+    run = _prepared(panel, config, settings, begin, progress)
     place = None if directory is None else Path(directory)
     network = run.first_network()
     held_back = run.held_back(split.windows, network.positions_read)
-    n_apart = split.windows.n_apart(run.config.horizon)
     done = run.train(network, split.train_lengths, held_back, place)
     manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
     share = 1.0

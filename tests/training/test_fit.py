@@ -320,3 +320,15 @@ def test_a_state_of_another_run_is_refused(tmp_path):
     ):
         with pytest.raises(CheckpointError, match=message):
             tcn.fit(data, config, settings, start=start, directory=tmp_path)
+
+
+def test_few_windows_leave_covariates_known_ahead_to_the_regression():
+    days = np.arange(134)
+    is_on = (np.random.default_rng(0).random(134) < 0.2).astype(float)
+    sales = 20.0 + 5.0 * np.sin(2 * np.pi * days / 7) + 15.0 * is_on
+    known = {"promotion": [is_on]}
+    panel = Panel.from_arrays([sales[:127]], freq="D", future_covariates=known)
+    settings = TrainConfig(max_epochs=1, steps_per_epoch=1)
+    forecaster = tcn.fit(panel, None, settings, horizon=7)
+    assert not forecaster.conditions.has_any
+    assert np.abs(forecaster.predict(panel).mean[0] - sales[127:]).mean() < 2.0
