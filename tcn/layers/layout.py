@@ -46,6 +46,13 @@ def relu(x: Tensor) -> Tensor:
     return torch.relu(x) if torch.is_grad_enabled() else torch.relu_(x)
 
 
+def added(x: Tensor, other: Tensor) -> Tensor:
+    """x + other, which overwrites `x` where no gradient is asked and both are of one kind."""
+    if torch.is_grad_enabled() or x.dtype != other.dtype or x.shape != other.shape:
+        return x + other
+    return x.add_(other)
+
+
 def relu_behind_zeros(x: Tensor, count: int) -> Tensor:
     """`count` columns of zeros, then relu(x), in the layout of `x`; see `relu`.
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from tcn.layers.conv import CausalConv1d
 from tcn.layers.dropout import ChannelDropout
 from tcn.layers.fork import fork
-from tcn.layers.layout import relu, relu_behind_zeros
+from tcn.layers.layout import added, relu, relu_behind_zeros
 from tcn.layers.points import Memory, PointFunction, Rows, Tick
 from tcn.layers.stream import Demand, StreamLayer, picked
 
@@ -84,4 +84,4 @@ class ResidualBlock(StreamLayer[tuple[Tensor, Tensor]]):
 
     def _output(self, x: Tensor, hidden: Tensor) -> Tensor:
         shortcut = x if self.project is None else self.project(x)
-        return relu(self._activate(hidden) + shortcut)
+        return relu(added(self._activate(hidden), shortcut))
