@@ -142,3 +142,25 @@ def test_scores_after_training_are_those_measured():
     assert_shown(numbers(row_of("tourism quarterly")[1]), figures)
     etth1 = result("accuracy_etth1")["result"]["mean"]["mse"]
     assert_shown(numbers(row_of("ETTh1")[1])[:1], [etth1])
+
+
+def test_the_worth_of_covariates_is_that_measured():
+    found = result("covariates")
+    (text,) = re.findall(r"electricity demand falls by (\d+) %", README.replace("\n", " "))
+    assert_shown([text], [100.0 * (1.0 - found["demand, days"]["zero, wql"])])
+    page = (ROOT / "docs" / "zero.md").read_text()
+    for start, task in (
+        ("electricity of Victoria", "demand, half hours"),
+        ("the same by the hour", "demand, hours"),
+        ("the same by the day", "demand, days"),
+        ("American consumption", "quarters, realcons"),
+        ("American investment", "quarters, realinv"),
+        ("American unemployment", "quarters, unemp"),
+    ):
+        figures = found[task]
+        texts = numbers(" ".join(row_of(start, page)[2:]))
+        values = [figures["zero, wql"]]
+        values += [100.0 * figures[name] for name in ("zero, coverage", "coverage without")]
+        if "arima, wql" in figures:
+            values += [figures["arima, wql"], 100.0 * figures["arima, coverage"]]
+        assert_shown(texts, values)
