@@ -121,8 +121,7 @@ def _candidates(times: Stamps, wall: Stamps, is_inner: NDArray[np.bool_]) -> lis
         if step % DAY == 0:
             candidates.append(_day_name(wall.astype("datetime64[D]"), step // DAY))
         candidates.append(fixed_name(int(choose(elapsed))))
-    half_month = half_month_name(wall.astype("datetime64[D]"))
-    if half_month is not None:
+    if step >= DAY and (half_month := half_month_name(wall)) is not None:
         candidates.append(half_month)
     return list(dict.fromkeys(candidates))
 
