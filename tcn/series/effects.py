@@ -50,6 +50,12 @@ class Effects(NamedTuple):
     past: Array  # (K, total), as `panel.values`
     ahead: Array  # (S, H, K)
 
+    def share_of_series(self, panel: Panel) -> float:
+        """Share of the series on which any covariate acts."""
+        has_effect = self.past.any(axis=0)
+        owners = np.repeat(np.arange(len(panel)), panel.lengths)
+        return len(np.unique(owners[has_effect])) / max(len(panel), 1)
+
     def taken_from(self, panel: Panel) -> Panel:
         """The panel whose values are those that the effects leave."""
         return replace(panel, values=panel.values - self.past.sum(axis=0))
@@ -67,8 +73,8 @@ class Effects(NamedTuple):
 def known_effects(panel: Panel, names: Sequence[str], seasons: Index, horizon: int) -> Effects:
     """Effects of the future-known covariates `names` on every series of a panel.
 
-    seasons: (S,) steps of each series' cycle. The covariates must reach `horizon` steps beyond the
-    values.
+    seasons: (S,) steps of each series' cycle. A covariate that ends before the horizon does counts
+    as its mean from there on.
     """
     covariates = panel.future_covariates
     if covariates is None:
@@ -121,6 +127,8 @@ def _basis_of(told: _Told, length: int, horizon: int, *, has_bends: bool) -> _Ba
     columns: list[Array] = []
     owners: list[int] = []
     rows = told.covariates[told.row][:, : length + horizon]
+    missing = length + horizon - rows.shape[1]
+    rows = np.pad(rows, ((0, 0), (0, missing)), constant_values=np.nan)
     for k, index in enumerate(told.chosen):
         categories = told.covariates.categories[index]
         if categories is None:

@@ -19,11 +19,10 @@ from tcn.models.precision import autocast, number_format
 from tcn.series.conditions import Conditions
 from tcn.series.panel import Panel, require_panel
 from tcn.series.ragged import count_known, known_lengths
-from tcn.series.season import cycles_of
 from tcn.training.digest import add_arrays
 from tcn.training.loop import LoopSettings, Progress, Report, Task, train, warmup_then_linear
 from tcn.training.origins import TrainingPairs, weighted_loss
-from tcn.training.pulling_back import panel_to_teach, pull_back, set_between, weights_of
+from tcn.training.pulling_back import pull_back, set_between, weights_of
 from tcn.training.starting import (
     Start,
     chosen_config,
@@ -33,11 +32,13 @@ from tcn.training.starting import (
     starting_point,
     with_conditions,
 )
+from tcn.training.teaching import panel_to_teach
 from tcn.training.validation import HeldBack, calibrate, validation_loss
 from tcn.training.windows import (
     PanelBatches,
     ValidationWindows,
     WindowSettings,
+    cycles_within,
     split_by_time,
     validation_batches,
 )
@@ -68,9 +69,10 @@ def fit(
     quantiles are calibrated on it. Then as many steps are taken once more on all points, unless
     `train_config.refit` is off. From a start these are some passes over the data, and of the way
     from its weights a share is kept: half at least, unless half does harm to the points held back,
-    or a quarter at most, where so few were held back that they say little. All covariates of the
-    panel are trained on, but those known ahead that so few could not teach a start about: they act
-    on forecasts by a regression, as on those of a network that was trained without them.
+    or a quarter at most, where so few were held back that they say little.
+
+    All covariates of the panel are used. From a start that does not read them, those known ahead
+    are left to a regression where it finds effects (see `tcn.training.teaching`).
 
     config: sizes and horizon; None takes those of `start`. horizon: steps that are forecast in one
     pass, in place of the config's. start: weights to begin with: "zero" for the pretrained model, a
@@ -87,13 +89,14 @@ def fit(
     config = chosen_config(config, begin, horizon)
     split = split_by_time(panel, config.horizon, settings.validation_length)
     n_apart = split.windows.n_apart(config.horizon)
-    panel = panel_to_teach(panel, begin, n_apart)
+    given, panel = panel, panel_to_teach(panel, config, begin, n_apart)
     run = _prepared(panel, config, settings, begin, progress)
     place = None if directory is None else Path(directory)
     network = run.first_network()
     held_back = run.held_back(split.windows, network.positions_read)
     done = run.train(network, split.train_lengths, held_back, place)
     manifest = _manifest(panel, settings, begin, done, split.windows.rows.size)
+    manifest["by_regression"] = list(run.conditions.unread(given, "future"))
     share = 1.0
     if begin is not None:
         share, loss = pull_back(
@@ -127,8 +130,7 @@ def _prepared(
     conditions = conditions_for(panel, begin)
     config = with_conditions(config, conditions)
     require_compatible(config, begin)
-    seasons = cycles_of(panel, config.season_length, newest=config.context_length)
-    seasons = np.where(panel.lengths > seasons, seasons, 1)
+    seasons = cycles_within(panel, config)
     return _Fit(panel, config, settings, begin, conditions, seasons, report or _silent)
 
 

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from tcn.forecaster import Forecaster
 from tcn.models.forecast import ForecastNetwork
-from tcn.series.panel import Panel
 from tcn.training.validation import HeldBack, validation_loss
 
 SHARES_OF_TRAINING = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -13,17 +11,6 @@ HALF = 0.5
 MOST_OF_FEW = ((2, 0.25), (8, 0.5))  # of the way, with fewer windows apart than the first number
 MANY = 8
 NEARLY_BEST = 0.01  # of the loss: what a share nearer to the start may lose
-
-
-def panel_to_teach(panel: Panel, begin: Forecaster | None, n_apart: int) -> Panel:
-    """The panel without covariates known ahead that are better left to regression.
-
-    Where so little of a training can be kept, weights from a start learn little of covariates that
-    it does not read; left out, these act on its forecasts (see `tcn.series.effects`).
-    """
-    if begin is None or n_apart >= MANY:
-        return panel
-    return panel.without_covariates(begin.conditions.unread(panel, "future"))
 
 
 def pull_back(

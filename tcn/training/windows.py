@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tcn.config import TCNConfig, WaveNetConfig
 from tcn.errors import DataError
 from tcn.models.inputs import NetworkInputs
 from tcn.series.batches import batches_by_length, windows_ending_at
@@ -17,6 +18,7 @@ from tcn.series.panel import Panel
 from tcn.series.ragged import known_lengths
 from tcn.series.references import step_inputs
 from tcn.series.scaling import read_history
+from tcn.series.season import cycles_of
 from tcn.training.origins import (
     Targets,
     TrainingPairs,
@@ -55,6 +57,12 @@ class ValidationWindows(NamedTuple):
         _, first, counts = np.unique(self.rows, return_index=True, return_counts=True)
         last = first + counts - 1
         return int(((self.ends[last] - self.ends[first]) // horizon + 1).sum())
+
+
+def cycles_within(panel: Panel, config: TCNConfig | WaveNetConfig) -> Index:
+    """The cycle of each series, (S,); 1 where a series does not hold one."""
+    cycles = cycles_of(panel, config.season_length, newest=config.context_length)
+    return np.where(panel.lengths > cycles, cycles, 1).astype(np.int64)
 
 
 def split_by_time(panel: Panel, horizon: int, held_back: int | None) -> Split:

@@ -322,13 +322,60 @@ def test_a_state_of_another_run_is_refused(tmp_path):
             tcn.fit(data, config, settings, start=start, directory=tmp_path)
 
 
-def test_few_windows_leave_covariates_known_ahead_to_the_regression():
-    days = np.arange(134)
-    is_on = (np.random.default_rng(0).random(134) < 0.2).astype(float)
-    sales = 20.0 + 5.0 * np.sin(2 * np.pi * days / 7) + 15.0 * is_on
-    known = {"promotion": [is_on]}
-    panel = Panel.from_arrays([sales[:127]], freq="D", future_covariates=known)
-    settings = TrainConfig(max_epochs=1, steps_per_epoch=1)
-    forecaster = tcn.fit(panel, None, settings, horizon=7)
+def promoted(n_series, n_points, effect=15.0):
+    """Weekly series that promotions lift; the last 7 days are what came, but for the promotions."""
+    rng = np.random.default_rng(0)
+    days = np.arange(n_points + 7)
+    is_on = (rng.random((n_series, n_points + 7)) < 0.2).astype(float)
+    sales = 20.0 + 5.0 * np.sin(2 * np.pi * days / 7) + effect * is_on
+    sales += 0.3 * rng.normal(size=sales.shape)
+    known = {"promotion": list(is_on)}
+    panel = Panel.from_arrays(list(sales[:, :-7]), freq="D", future_covariates=known)
+    return panel, sales[:, -7:]
+
+
+BRIEF = TrainConfig(max_epochs=1, steps_per_epoch=1)
+
+
+@pytest.mark.parametrize("n_series", [1, 12])
+def test_a_run_from_a_start_leaves_covariates_known_ahead_to_the_regression(n_series):
+    panel, actual = promoted(n_series, 127)
+    forecaster = tcn.fit(panel, None, BRIEF, horizon=7)
     assert not forecaster.conditions.has_any
-    assert np.abs(forecaster.predict(panel).mean[0] - sales[127:]).mean() < 2.0
+    assert forecaster.manifest["by_regression"] == ["promotion"]
+    assert np.abs(forecaster.predict(panel).mean - actual).mean() < 2.0
+
+
+def test_a_run_sees_what_the_effects_leave(monkeypatch):
+    import importlib
+
+    seen = []
+    module = importlib.import_module("tcn.training.fit")
+    split = module.validation_batches
+    monkeypatch.setattr(
+        module, "validation_batches", lambda panel, *rest: seen.append(panel) or split(panel, *rest)
+    )
+    panel, _ = promoted(12, 127)
+    tcn.fit(panel, None, BRIEF, horizon=7)
+    assert np.ptp(panel.values) > 25.0
+    assert np.ptp(seen[0].values) < 15.0
+
+
+def test_a_run_learns_covariates_that_no_regression_is_sure_of():
+    panel, _ = promoted(12, 127, effect=0.0)
+    forecaster = tcn.fit(panel, None, BRIEF, horizon=7)
+    assert [column.name for column in forecaster.conditions.future] == ["promotion"]
+    assert forecaster.manifest["by_regression"] == []
+
+
+def test_a_run_from_random_weights_learns_all_covariates():
+    panel, _ = promoted(12, 60)
+    forecaster = tcn.fit(panel, small(), replace(BRIEF, refit=False), start=None)
+    assert [column.name for column in forecaster.conditions.future] == ["promotion"]
+
+
+def test_covariates_that_end_with_the_series_are_enough_to_train_on():
+    panel, _ = promoted(12, 127)
+    known = [panel.future_covariates[i][0, :127] for i in range(12)]
+    ended = Panel.from_arrays(list(panel), freq="D", future_covariates={"promotion": known})
+    assert tcn.fit(ended, None, BRIEF, horizon=7).manifest["by_regression"] == ["promotion"]
