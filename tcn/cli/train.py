@@ -140,6 +140,10 @@ def _tell(
         write_json(facts if result is None else {**facts, "test": result.to_dict()})
     elif result is not None:
         sys.stdout.write(f"{result.to_text()}\n")
+    if left := forecaster.manifest.get("by_regression"):
+        say(
+            f"Known ahead, and left to a regression of each series: {', '.join(left)}.", quiet=quiet
+        )
     horizon = forecaster.config.horizon
     command = shlex.join(
         ["tcn", "forecast", *given, "--horizon", str(horizon), "--model", str(out)]

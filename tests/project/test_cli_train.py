@@ -30,7 +30,7 @@ def calls(monkeypatch):
         progress({"step": 1, "steps": 2, "loss": 0.5, "score": 0.4, "best": 0.4})
         if seen.get("interrupt"):
             raise KeyboardInterrupt
-        return LastValue(config=config, manifest={"steps": 2})
+        return LastValue(config=config, manifest={"steps": 2, **seen.get("manifest", {})})
 
     monkeypatch.setattr(tcn, "fit", fit)
     monkeypatch.setattr(
@@ -193,3 +193,9 @@ def test_the_command_that_forecasts_reads_the_file_as_the_training_did(run, call
     assert code == 0
     read = "--target-col '*' --freq D --past-covariates heat"
     assert f"tcn forecast {data} {read} --horizon 2 --model {out}\n" in err
+
+
+def test_covariates_that_are_left_to_the_regression_are_named(run, calls, sales, tmp_path):
+    calls["manifest"] = {"by_regression": ["price", "holiday"]}
+    _, _, err = run("train", sales, "--horizon", 4, "--out", tmp_path / "m")
+    assert "left to a regression of each series: price, holiday." in err
