@@ -1,7 +1,5 @@
 """Which covariates a run from a start learns, and which are left to regression."""
 
-import numpy as np
-
 from tcn.config import TCNConfig, WaveNetConfig
 from tcn.forecaster import Forecaster
 from tcn.series.effects import known_effects
@@ -10,8 +8,7 @@ from tcn.training.pulling_back import MANY
 from tcn.training.windows import cycles_within
 
 ENOUGH = 0.5  # share of the series on which covariates act
-MOST_NUMBERS = 200_000_000  # of covariates, beyond which no regression is made to find out
-MOST_MAPPED = 5_000_000  # the same of a panel whose values are to stay in a file
+MOST_NUMBERS = 20_000_000  # of covariates; more, which may lie in a file, are left to the network
 
 
 def panel_to_teach(
@@ -25,8 +22,7 @@ def panel_to_teach(
     none of these covariates, and the forecaster adds the effects as `Forecaster.predict` does.
     """
     names = () if begin is None else begin.conditions.unread(panel, "future")
-    most = MOST_MAPPED if isinstance(panel.values, np.memmap) else MOST_NUMBERS
-    if not names or len(names) * len(panel.values) > most:
+    if not names or len(names) * len(panel.values) > MOST_NUMBERS:
         return panel
     effects = known_effects(panel, names, cycles_within(panel, config), config.horizon)
     if n_apart >= MANY and effects.share_of_series(panel) < ENOUGH:
