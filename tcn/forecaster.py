@@ -344,14 +344,17 @@ def _units(history: History, scaling: LocScale) -> tuple[Array, Array, Array]:
     return scaling.scale * is_moving, level, history.unit
 
 
-def _lower_bound(values: Array) -> Array:
-    lowest = np.fmin.reduce(values, axis=1)
-    return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
+def _lower_bound(windows: Array) -> Array:
+    """(N, 1) zero for windows (N, L) that are nowhere negative, else minus infinity."""
+    return _zero_or_none(np.fmin.reduce(windows, axis=1))
 
 
 def _floor(panel: Panel) -> Array:
-    """(S, 1) zero for series that never were negative, else minus infinity."""
-    lowest = np.fmin.reduceat(panel.values, panel.offsets[:-1])
+    """The same for the series of a panel, (S, 1)."""
+    return _zero_or_none(np.fmin.reduceat(panel.values, panel.offsets[:-1]))
+
+
+def _zero_or_none(lowest: Array) -> Array:
     return np.where(lowest >= 0.0, 0.0, -np.inf)[:, None]
 
 

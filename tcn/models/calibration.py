@@ -15,9 +15,9 @@ LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 SMALLEST_SPREAD = 1e-6
 FEWEST_STEPS = 50  # of a part of the horizon that has shifts of its own
 FEWEST_APART = 8  # windows that do not overlap, for shifts of each level
-STEPS_APART = 2  # that each of these counts for, and what was known before for
-WEIGHT_BEFORE = 10
-MOST_WIDENING = 4.0
+STEPS_APART = 2  # that one of fewer such windows counts for, its steps being of one time
+WEIGHT_BEFORE = 10  # steps that what was known before counts for
+MOST_WIDENING = 4.0  # times the usual one
 USUAL_WIDENING = 1.25  # what a network needs beyond its training
 _NORMAL = 1.2815515655446004  # 90 % quantile of the standard normal distribution
 

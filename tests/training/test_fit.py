@@ -1,5 +1,6 @@
 """fit: what it learns, from what it starts, what it refuses."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -347,8 +348,6 @@ def test_a_run_from_a_start_leaves_covariates_known_ahead_to_the_regression(n_se
 
 
 def test_a_run_sees_what_the_effects_leave(monkeypatch):
-    import importlib
-
     seen = []
     module = importlib.import_module("tcn.training.fit")
     split = module.validation_batches
